@@ -1,0 +1,109 @@
+import { resolve } from "node:path";
+import type { Command } from "commander";
+import { openClient, secondsToMs, type ServerOptions } from "../client.ts";
+import { withExamples, withJson, withServer, type Context } from "../context.ts";
+import { CliError } from "../errors.ts";
+import { isObject } from "../json.ts";
+import { loadOptional } from "../optional.ts";
+import { cleanLine, print, printJson, typed } from "../text.ts";
+
+/** The ledger's side; what it returns is shown as it comes. */
+interface BackupModule {
+  backup(options: { data: string; to: string }): Promise<object>;
+  recover(options: { data: string; keys: string; from: string }): Promise<object>;
+}
+
+interface Folders {
+  readonly data: string;
+  readonly keys?: string;
+  readonly json?: true;
+}
+
+const DATA = "./spur-data";
+const BACKUP_SECONDS = 3600;
+
+/** Where the keys of a data folder lie unless said otherwise. */
+export function keysFolder(context: Context, folders: { data: string; keys?: string }): string {
+  return resolve(context.io.cwd, folders.keys ?? `${folders.data.replace(/[/\\]+$/, "")}-keys`);
+}
+
+export function addBackup(program: Command, context: Context): void {
+  const { io } = context;
+  const command = program
+    .command("backup")
+    .summary("copy a ledger's data, without its root key")
+    .description(
+      "Copies the data folder of a ledger, running or not, in a state that holds together. The root key stays where it is: whoever has\n" +
+        "both can read all content. After the next completed removal the content in this backup can no longer be read; entries and proofs can.",
+    )
+    .requiredOption("--to <folder>", "a folder on the ledger's machine that does not exist yet, or is empty")
+    .option("--data <folder>", "data of a ledger that is not running");
+  withExamples(
+    withJson(withServer(command)),
+    typed("backup", "--to", "/mnt/backup/spur-monday"),
+    typed("backup", "--to", "/mnt/backup/spur-monday", "--data", "./spur-data"),
+  );
+  command.action(async (options: ServerOptions & { data?: string; to: string; json?: true }) => {
+    const to = resolve(io.cwd, options.to);
+    const result = options.data === undefined ? await backupRunning(context, options, to) : await backupFolder(context, options.data, to);
+    if (options.json) printJson(io, result);
+    else {
+      print(io, `Backed up to ${options.to}.`);
+      tell(context, result);
+      print(io, "The root key is not in it. To come back from it:", `  ${typed("recover", "--from", options.to, "--data", options.data ?? DATA)}`);
+    }
+    context.finish(0);
+  });
+}
+
+/** A running ledger copies itself: only it can do so between two commits. */
+async function backupRunning({ io }: Context, options: ServerOptions, to: string): Promise<object> {
+  const client = openClient(io, options);
+  try {
+    return (await client.post("/spur/v1/backup", { to }, { timeoutMs: secondsToMs(options.timeout, BACKUP_SECONDS) })).answer;
+  } catch (error) {
+    if (!(error instanceof CliError) || error.code !== "http/unreachable") throw error;
+    throw new CliError(error.code, error.detail, { hint: `where no ledger runs, name its data: ${typed("backup", "--to", to, "--data", DATA)}`, cause: error });
+  }
+}
+
+async function backupFolder({ io }: Context, data: string, to: string): Promise<object> {
+  const { backup } = await loadOptional<BackupModule>("@spur/ledger/backup", "backup");
+  return backup({ data: resolve(io.cwd, data), to });
+}
+
+export function addRecover(program: Command, context: Context): void {
+  const { io } = context;
+  const command = program
+    .command("recover")
+    .summary("bring a ledger back from a backup, and say what was lost")
+    .description(
+      "Takes the log forward from a backup to everything that is known of it elsewhere. Content whose key was destroyed since stays gone\n" +
+        "and is reported as lost by restore. A log that cannot be continued is never continued.",
+    )
+    .requiredOption("--from <folder|url>", "a backup, or a mirror of the log")
+    .option("--data <folder>", "the ledger's data", io.env["SPUR_DATA"] ?? DATA)
+    .option("--keys <folder>", "its keys (default: beside the data, with -keys)", io.env["SPUR_KEYS"]);
+  withExamples(withJson(command), typed("recover", "--from", "/mnt/backup/spur-monday", "--data", "./spur-data"));
+  command.action(async (options: Folders & { from: string }) => {
+    const { recover } = await loadOptional<BackupModule>("@spur/ledger/backup", "recover");
+    const from = /^https?:\/\//.test(options.from) ? options.from : resolve(io.cwd, options.from);
+    const result = await recover({ data: resolve(io.cwd, options.data), keys: keysFolder(context, options), from });
+    if (options.json) printJson(io, result);
+    else {
+      print(io, `Recovered ${options.data}.`);
+      tell(context, result);
+      print(io, "Start it:", `  ${typed("up", "--data", options.data)}`);
+    }
+    context.finish(0);
+  });
+}
+
+/** The counts that the ledger reports, one a line. */
+function tell({ io }: Context, result: object): void {
+  if (!isObject(result)) return;
+  for (const [name, value] of Object.entries(result)) {
+    if (typeof value !== "string" && typeof value !== "number") continue;
+    print(io, `  ${name.replace(/([A-Z])/g, (letter) => ` ${letter.toLowerCase()}`)}: ${cleanLine(String(value))}`);
+  }
+}

@@ -1,0 +1,79 @@
+import { SpurError } from "../errors.ts";
+
+const MAX_DEPTH = 64;
+
+/**
+ * Parses JSON for our own routes so that it means one thing: no duplicate names, no lone surrogates, no number that is not
+ * exactly what was written (integers to 2^53−1; fractions are written as strings), not deeper than 64 levels.
+ * Bodies of other people's APIs are carried as bytes instead.
+ */
+export function parseStrictJson(bytes: Uint8Array): unknown {
+  let text: string;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    throw bad("json/utf8", "the body is not UTF-8");
+  }
+  refuse(text);
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new SpurError("json/syntax", `not JSON: ${(cause as Error).message.slice(0, 100)}`, { cause });
+  }
+}
+
+const bad = (code: string, detail: string): SpurError => new SpurError(code, detail);
+
+// One pass over the text, before JSON.parse can drop a name, round a number or run out of stack.
+function refuse(text: string): void {
+  const names: (Set<string> | undefined)[] = []; // one for each open bracket; undefined for a list
+  let i = 0;
+  let wantName = false;
+  while (i < text.length) {
+    const c = text[i] as string;
+    if (c === '"') {
+      const end = stringEnd(text, i);
+      const raw = text.slice(i, end);
+      i = end;
+      let value: string;
+      try {
+        value = JSON.parse(raw) as string;
+      } catch {
+        throw bad("json/syntax", `a string at position ${end - raw.length} is cut or malformed`);
+      }
+      if (!value.isWellFormed()) throw bad("json/surrogate", "a string holds a lone surrogate");
+      const open = names.at(-1);
+      if (wantName && open !== undefined) {
+        if (open.has(value)) throw bad("json/duplicate-name", `the name ${JSON.stringify(value).slice(0, 100)} stands twice in one object`);
+        open.add(value);
+        wantName = false;
+      }
+      continue;
+    }
+    if (c === "{" || c === "[") {
+      if (names.length >= MAX_DEPTH) throw bad("json/depth", `deeper than ${MAX_DEPTH} levels`);
+      names.push(c === "{" ? new Set() : undefined);
+      wantName = c === "{";
+    } else if (c === "}" || c === "]") {
+      names.pop();
+      wantName = false;
+    } else if (c === ",") wantName = names.at(-1) !== undefined;
+    else if (c === "-" || (c >= "0" && c <= "9")) {
+      const number = /^-?[0-9.eE+-]+/.exec(text.slice(i, i + 64))?.[0] ?? c;
+      if (!Number.isSafeInteger(Number(number)) || !/^-?(0|[1-9][0-9]*)$/.test(number) || number === "-0") {
+        throw bad("json/number", `${number} is not a whole number up to 2^53-1; write decimals as strings`);
+      }
+      i += number.length;
+      continue;
+    }
+    i++;
+  }
+}
+
+function stringEnd(text: string, start: number): number {
+  for (let i = start + 1; i < text.length; i++) {
+    if (text[i] === "\\") i++;
+    else if (text[i] === '"') return i + 1;
+  }
+  throw bad("json/syntax", "a string is not closed");
+}

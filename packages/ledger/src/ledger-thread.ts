@@ -1,0 +1,115 @@
+import { Worker } from "node:worker_threads";
+import type { Core, CoreInfo, Op } from "./core.ts";
+import { Bug, SpurError } from "./errors.ts";
+import type { FromWorker, ToWorker, WireError, WorkerOptions } from "./worker.ts";
+
+type Waiting = { resolve: (value: never) => void; reject: (error: Error) => void };
+type Result<Name extends keyof Core> = Core[Name] extends (...args: never[]) => infer R ? Awaited<R> : never;
+
+/** The worker thread as the main thread sees it. Operations of one turn of the event loop travel in one message. */
+export class LedgerThread {
+  readonly info: CoreInfo;
+  readonly #worker: Worker;
+  readonly #waiting: Map<number, Waiting>;
+  #ops: { id: number; op: Op }[] = [];
+  #next = 1;
+  #ended: SpurError | undefined;
+
+  private constructor(worker: Worker, info: CoreInfo, waiting: Map<number, Waiting>) {
+    this.#worker = worker;
+    this.info = info;
+    this.#waiting = waiting;
+  }
+
+  /** Starts the thread and recovers. Rejects with the reason why the ledger must not run. `onFatal`: the process must end. */
+  static async start(options: WorkerOptions, onFatal: (error: SpurError) => void): Promise<LedgerThread> {
+    const worker = new Worker(new URL("./worker.ts", import.meta.url), { workerData: options });
+    const waiting = new Map<number, Waiting>();
+    let thread: LedgerThread | undefined;
+    const end = (error: SpurError): void => {
+      if (thread !== undefined) thread.#ended ??= error;
+      for (const one of waiting.values()) one.reject(error);
+      waiting.clear();
+    };
+    const info = new Promise<CoreInfo>((resolve, reject) => {
+      waiting.set(0, { resolve: resolve as (value: never) => void, reject });
+    });
+    worker.on("message", (message: FromWorker) => {
+      if ("fatal" in message) {
+        const error = fromWire(message.fatal) as SpurError;
+        end(error);
+        onFatal(error);
+        return;
+      }
+      for (const { id, value, error } of message.results) {
+        const one = waiting.get(id);
+        waiting.delete(id);
+        if (error === undefined) one?.resolve(value as never);
+        else one?.reject(fromWire(error));
+      }
+    });
+    worker.on("error", (cause) => {
+      const error = new SpurError("log/commit-unknown", `the ledger's thread failed: ${(cause as Error).message}`, { status: 503, cause });
+      end(error);
+      onFatal(error);
+    });
+    worker.on("exit", () => {
+      end(new SpurError("ledger/closed", "the ledger is closed", { status: 503 }));
+    });
+    thread = new LedgerThread(worker, await info, waiting);
+    return thread;
+  }
+
+  /** Commits one operation; what else is asked in this turn of the event loop goes into the same message. */
+  commit(op: Op): Promise<{ rec: string; index: number; leaf: Uint8Array }[]> {
+    return this.#ask((id) => {
+      if (this.#ops.push({ id, op }) > 1) return;
+      setImmediate(() => {
+        this.#flush();
+      });
+    });
+  }
+
+  #flush(): void {
+    const ops = this.#ops;
+    if (ops.length === 0) return;
+    this.#ops = [];
+    this.#worker.postMessage({ ops } satisfies ToWorker);
+  }
+
+  /** Calls a method of the core in its thread, after all that was asked before. */
+  call<Name extends keyof Core & string>(call: Name, ...args: Parameters<Extract<Core[Name], (...args: never[]) => unknown>>): Promise<Result<Name>> {
+    return this.#ask((id) => {
+      this.#flush();
+      this.#worker.postMessage({ id, call, args } satisfies ToWorker);
+    });
+  }
+
+  /** Signs receipts (after `seen` was advanced over all that is committed). */
+  receipts(texts: readonly string[]): Promise<string[]> {
+    return this.#ask((id) => {
+      this.#flush();
+      this.#worker.postMessage({ id, call: "receipts", args: [texts] } satisfies ToWorker);
+    });
+  }
+
+  #ask<T>(post: (id: number) => void): Promise<T> {
+    if (this.#ended !== undefined) return Promise.reject(this.#ended);
+    return new Promise<T>((resolve, reject) => {
+      const id = this.#next++;
+      this.#waiting.set(id, { resolve: resolve as (value: never) => void, reject });
+      post(id);
+    });
+  }
+
+  /** Publishes nothing more; waits until what is committed is in files; ends the thread. */
+  async close(): Promise<void> {
+    if (this.#ended === undefined) await this.call("close");
+    await this.#worker.terminate();
+  }
+}
+
+function fromWire(error: WireError): Error {
+  if (error.bug === true) return new Bug(error.detail);
+  return new SpurError(error.code, error.detail, { status: error.status, ...(error.hint === undefined ? {} : { hint: error.hint }) });
+}

@@ -1,0 +1,90 @@
+import { readFile, rm } from "node:fs/promises";
+import { SpurError } from "../errors.ts";
+import { writeManyDurable } from "../storage/durable-file.ts";
+import { bundleFile, tileFile, type LogFile } from "./tiles.ts";
+import type { FullTile } from "./tree.ts";
+
+/**
+ * Writes full tiles and bundles, off the thread that commits, in order; each file is synced, read back and compared before
+ * its rows may be pruned. Crash: the rows are still there, and recovery writes the same files again.
+ */
+export class Materialiser {
+  readonly #folder: string;
+  #last: Promise<void> = Promise.resolve();
+  #pendingBundles = 0;
+  /** Entries below this index are in full bundles, on disk. */
+  done: number;
+  /** The first error: nothing is pruned or published after it. */
+  failed: Error | undefined;
+
+  constructor(folder: string, done: number) {
+    this.#folder = folder;
+    this.done = done;
+  }
+
+  /** `bundles`: entries of each level-0 tile in `full`, in the same order. */
+  enqueue(full: readonly FullTile[], bundles: readonly (readonly Uint8Array[])[]): void {
+    if (full.length === 0) return;
+    this.#pendingBundles += bundles.length;
+    const files: LogFile[] = full.map((tile) => tileFile(this.#folder, tile));
+    const level0 = full.filter((tile) => tile.level === 0);
+    level0.forEach((tile, i) => files.push(bundleFile(this.#folder, tile.index, bundles[i] as readonly Uint8Array[])));
+    const upTo = ((level0.at(-1)?.index ?? -1) + 1) * 256;
+    this.#last = this.#last.then(async () => {
+      if (this.failed !== undefined) return;
+      try {
+        await writeImmutable(files);
+        await dropPartials(files);
+        this.done = Math.max(this.done, upTo);
+      } catch (error) {
+        this.failed = error as Error;
+      } finally {
+        this.#pendingBundles -= bundles.length;
+      }
+    });
+  }
+
+  /** Writes other files of the log in the same order: a partial tile must not meet the removal of its folder. */
+  async write(files: readonly LogFile[]): Promise<void> {
+    const turn = this.#last.then(() => writeImmutable(files));
+    this.#last = turn.catch(() => undefined);
+    await turn;
+  }
+
+  /** More than 32 bundles wait in memory: appends should wait too. */
+  get behind(): boolean {
+    return this.#pendingBundles > 32;
+  }
+
+  /** Resolves when all that was enqueued is on disk; rejects with the first error. */
+  async settled(): Promise<void> {
+    await this.#last;
+    if (this.failed !== undefined) throw this.failed;
+  }
+}
+
+/** Files of the log never change: a file that is there must hold the same bytes. */
+export async function writeImmutable(files: readonly LogFile[]): Promise<void> {
+  const missing: LogFile[] = [];
+  for (const file of files) {
+    const there = await readFile(file.path).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === "ENOENT") return undefined;
+      throw error;
+    });
+    if (there === undefined) missing.push(file);
+    else if (!there.equals(file.bytes)) {
+      throw new SpurError("log/tile-differs", `${file.path} is there with other bytes`, { status: 503 });
+    }
+  }
+  await writeManyDurable(missing);
+  for (const file of missing) {
+    if (!(await readFile(file.path)).equals(file.bytes)) {
+      throw new SpurError("log/tile-differs", `${file.path} reads back with other bytes`, { status: 503 });
+    }
+  }
+}
+
+/** Readers fall back from a partial tile to the full one (C2SP tlog-tiles), so the partials can go once it is there. */
+async function dropPartials(files: readonly LogFile[]): Promise<void> {
+  for (const { path } of files) await rm(`${path}.p`, { recursive: true, force: true });
+}

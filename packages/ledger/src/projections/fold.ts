@@ -1,0 +1,162 @@
+import type { DatabaseSync } from "node:sqlite";
+import { VerifyError } from "@spur/verifier/errors";
+import { parseEntry } from "@spur/verifier/statement/entry";
+import { canonicalText } from "@spur/verifier/statement/canonical";
+
+/** Bump it when the tables or the fold change: the file is then thrown away and folded again from the log. */
+export const PROJECTION_VERSION = 1;
+
+const SCHEMA = `
+create table entries (idx integer primary key, rec text not null, type text not null, register text not null, seq integer not null,
+  at text not null, evidence text not null, predicate text not null);
+create unique index entries_rec on entries (rec);
+create index entries_type on entries (type, idx);
+create table edges (src integer not null, dst integer not null, role text not null, primary key (dst, src, role)) without rowid;
+create index edges_src on edges (src);
+create table removed (idx integer primary key, state text not null);
+create table cursor (one integer primary key, size integer not null);
+insert into cursor values (1, 0);
+`;
+
+/** Makes or reopens the tables; anything unexpected is dropped, since the log has it all. */
+export function prepareProjection(database: DatabaseSync): void {
+  database.exec("pragma journal_mode = wal; pragma synchronous = off; pragma temp_store = memory;");
+  const version = (database.prepare("pragma user_version").get() as { user_version: number }).user_version;
+  if (version === PROJECTION_VERSION) return;
+  const tables = database.prepare("select name from sqlite_master where type = 'table'").all() as { name: string }[];
+  for (const { name } of tables) database.exec(`drop table "${name}"`);
+  database.exec(`${SCHEMA} pragma user_version = ${PROJECTION_VERSION};`);
+}
+
+/** One row of what a log shows to everybody. */
+export interface EntryRow {
+  readonly index: number;
+  readonly rec: string;
+  readonly type: string;
+  readonly register: string;
+  readonly seq: number;
+  readonly at: string;
+  readonly evidence: string;
+  /** Canonical JSON of the public predicate. */
+  readonly predicate: string;
+}
+
+export interface Edge {
+  readonly from: number;
+  readonly to: number;
+  readonly role: string;
+}
+
+const COLUMNS = 'idx as "index", rec, type, register, seq, at, evidence, predicate';
+
+/** Folds of the log: what is public, by entry, and which entry refers to which. No sealed content ever comes here. */
+export class Projection {
+  readonly #database: DatabaseSync;
+
+  constructor(database: DatabaseSync) {
+    prepareProjection(database);
+    this.#database = database;
+  }
+
+  size(): number {
+    return (this.#database.prepare("select size from cursor").get() as { size: number }).size;
+  }
+
+  /** Folds entries `from`, `from`+1, …; does nothing if they are not next. */
+  fold(from: number, entries: readonly Uint8Array[]): void {
+    if (from !== this.size() || entries.length === 0) return;
+    const insert = this.#database.prepare("insert into entries values (?, ?, ?, ?, ?, ?, ?, ?)");
+    const edge = this.#database.prepare("insert or ignore into edges values (?, ?, ?)");
+    const remove = this.#database.prepare("insert or replace into removed values (?, ?)");
+    this.#database.exec("begin");
+    entries.forEach((bytes, i) => {
+      const index = from + i;
+      try {
+        const entry = parseEntry(bytes);
+        const type = entry.predicateType ?? "dsse";
+        insert.run(index, entry.rec, type, entry.reg, entry.seq, entry.at, entry.evidence, canonicalText(entry.predicate));
+        for (const { role, target } of entry.references) edge.run(index, target.index, role);
+        if (type === "spur:removal/v1") {
+          const target = entry.predicate["target"] as unknown as { index: number };
+          remove.run(target.index, entry.predicate["state"] as string);
+        }
+      } catch (error) {
+        // An entry of a newer version: it stays in the log and out of the lists.
+        if (!(error instanceof VerifyError)) throw error;
+      }
+    });
+    this.#database.prepare("update cursor set size = ?").run(from + entries.length);
+    this.#database.exec("commit");
+  }
+
+  byIndex(index: number): EntryRow | undefined {
+    return this.#database.prepare(`select ${COLUMNS} from entries where idx = ?`).get(index) as EntryRow | undefined;
+  }
+
+  byRec(rec: string): EntryRow | undefined {
+    return this.#database.prepare(`select ${COLUMNS} from entries where rec = ?`).get(rec) as EntryRow | undefined;
+  }
+
+  /** The newest entries first, below `before`. */
+  list(limit: number, before: number, type?: string): (EntryRow & { removed: string | null })[] {
+    const where = type === undefined ? "" : "and type = ?";
+    const sql = `select entries.idx as "index", rec, type, register, seq, at, evidence, predicate, removed.state as removed
+      from entries left join removed on removed.idx = entries.idx where entries.idx < ? ${where} order by entries.idx desc limit ?`;
+    return this.#database.prepare(sql).all(...(type === undefined ? [before, limit] : [before, type, limit])) as unknown as (EntryRow & {
+      removed: string | null;
+    })[];
+  }
+
+  last(type: string): EntryRow | undefined {
+    return this.#database.prepare(`select ${COLUMNS} from entries where type = ? order by idx desc limit 1`).get(type) as EntryRow | undefined;
+  }
+
+  referrers(index: number, type?: string): EntryRow[] {
+    const where = type === undefined ? "" : "and type = ?";
+    const sql = `select ${COLUMNS} from entries where idx in (select src from edges where dst = ?) ${where} order by idx limit 1000`;
+    return this.#database.prepare(sql).all(...(type === undefined ? [index] : [index, type])) as unknown as EntryRow[];
+  }
+
+  /** Last number and index of every register, by name. */
+  registers(): { name: string; seq: number; index: number }[] {
+    const sql = 'select register as name, max(seq) as seq, max(idx) as "index" from entries group by register order by register';
+    return this.#database.prepare(sql).all() as { name: string; seq: number; index: number }[];
+  }
+
+  /** How many entries are folded. */
+  folded(): number {
+    return this.size();
+  }
+
+  counts(): { type: string; n: number }[] {
+    return this.#database.prepare("select type, count(*) as n from entries group by type order by type").all() as { type: string; n: number }[];
+  }
+
+  /**
+   * The trace of an entry back to its sources: everything it refers to, and beside each the entries that complete its story
+   * (an output's decision and removals, a run's checkpoints, logs and replays), at most `limit` of them.
+   */
+  trace(index: number, limit = 400): { entries: EntryRow[]; edges: Edge[] } {
+    const seen = new Map<number, EntryRow>();
+    const queue = [index];
+    const outward = this.#database.prepare("select dst from edges where src = ?");
+    while (queue.length > 0 && seen.size < limit) {
+      const at = queue.shift() as number;
+      if (seen.has(at)) continue;
+      const row = this.byIndex(at);
+      if (row === undefined) continue;
+      seen.set(at, row);
+      for (const { dst } of outward.all(at) as { dst: number }[]) queue.push(dst);
+      for (const type of COMPANIONS[row.type] ?? []) for (const found of this.referrers(at, type)) queue.push(found.index);
+    }
+    const edges = this.#database.prepare('select src as "from", dst as "to", role from edges where src = ?');
+    const found = [...seen.keys()].flatMap((at) => edges.all(at) as unknown as Edge[]).filter((edge) => seen.has(edge.to));
+    return { entries: [...seen.values()].sort((a, b) => a.index - b.index), edges: found };
+  }
+}
+
+/** Entries that refer to one of this type and belong to its story. */
+const COMPANIONS: Record<string, readonly string[]> = {
+  "spur:output/v1": ["spur:decision/v1", "spur:removal/v1"],
+  "spur:training-run/v1": ["spur:checkpoint/v1", "spur:training-log/v1", "spur:replay/v1"],
+};

@@ -1,0 +1,26 @@
+import { rmSync } from "node:fs";
+import { DatabaseSync } from "node:sqlite";
+import { parentPort, workerData } from "node:worker_threads";
+import { Projection } from "./fold.ts";
+
+// The projections' own thread: their database can be deleted at any time and is folded again from the log.
+const path = workerData as string;
+
+function open(): Projection {
+  try {
+    return new Projection(new DatabaseSync(path));
+  } catch {
+    for (const suffix of ["", "-wal", "-shm"]) rmSync(path + suffix, { force: true });
+    return new Projection(new DatabaseSync(path));
+  }
+}
+
+const projection = open();
+parentPort?.on("message", ({ id, call, args }: { id: number; call: keyof Projection; args: never[] }) => {
+  try {
+    const value = (projection[call] as (...args: never[]) => unknown).apply(projection, args);
+    parentPort?.postMessage({ id, value });
+  } catch (error) {
+    parentPort?.postMessage({ id, error: (error as Error).message });
+  }
+});

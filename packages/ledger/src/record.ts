@@ -1,0 +1,279 @@
+import { randomBytes } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { equalBytes, toBase64 } from "@spur/verifier/bytes";
+import { slotSalts } from "@spur/verifier/payload/commitment";
+import { canonicalText, type JsonObject } from "@spur/verifier/statement/canonical";
+import { parseEntry } from "@spur/verifier/statement/entry";
+import { PREDICATES } from "@spur/verifier/statement/predicates";
+import type { CoreDraft } from "./core.ts";
+import type { Draft, JournalInfo, Recorded, Recorder } from "./draft.ts";
+import { SpurError } from "./errors.ts";
+import type { LedgerThread } from "./ledger-thread.ts";
+import { prepare, type Prepared } from "./prepare.ts";
+import { writeManyDurable } from "./storage/durable-file.ts";
+import { sealJournal, unseal, unsealJournal, type Sealed } from "./vault/seal.ts";
+
+/** A fresh record id: 128 random bits. Known before the first byte of an answer; not ordered by time. */
+export function newRec(): string {
+  return randomBytes(16).toString("hex");
+}
+
+/** Content opened inside this process: slot values and the salts that open them to a stranger. */
+export interface Opened {
+  readonly index: number;
+  readonly commitment: Uint8Array;
+  readonly slots: readonly (Uint8Array | undefined)[];
+  readonly salts: readonly Uint8Array[];
+}
+
+/** A removal in three words for the core: which draft orders it, or ends it. */
+type Marks = { readonly orders?: string; readonly completes?: string };
+
+const KEEP_MS = 600_000;
+const DRAIN_MS = 30_000;
+
+/**
+ * Draft → seal → commit: the product in one file. Runs on the main thread and touches no database; plaintext and data keys
+ * are here in memory only.
+ */
+export class Ledger implements Recorder {
+  readonly #thread: LedgerThread;
+  readonly #data: string;
+  readonly #now: () => number;
+  /** `content: none`: what the caller's receipt needs, ten minutes long. */
+  readonly #kept = new Map<string, { sealed: Sealed; slots: Draft["slots"]; index: number; owner: string; untilMs: number }>();
+  /** Journal rows that are open, by rec. */
+  readonly #pending = new Map<string, string>();
+  /** Admitted opens: a removal waits for them. */
+  readonly #opening = new Map<string, number>();
+  #lastAtMs = 0;
+
+  constructor(thread: LedgerThread, options: { data: string; now: () => number; lastAtMs: number }) {
+    this.#thread = thread;
+    this.#data = options.data;
+    this.#now = options.now;
+    this.#lastAtMs = options.lastAtMs;
+  }
+
+  get thread(): LedgerThread {
+    return this.#thread;
+  }
+
+  /** The clock, never going back: hours in the log do not either. */
+  #at(): number {
+    this.#lastAtMs = Math.max(this.#lastAtMs, this.#now());
+    return this.#lastAtMs;
+  }
+
+  async record(drafts: readonly Draft[], finishes?: string): Promise<Recorded[]> {
+    return this.#record(drafts, finishes, drafts.map(() => ({}))); // prettier-ignore
+  }
+
+  async #record(drafts: readonly Draft[], finishes: string | undefined, marks: readonly Marks[], essential = false): Promise<Recorded[]> {
+    const at = this.#at();
+    const prepared = drafts.map((draft) => prepare(draft, at));
+    const files = prepared.flatMap((one) => one.files);
+    // Crash after this: files that no row names; the next start collects them.
+    if (files.length > 0) await writeManyDurable(files.map(({ path, bytes }) => ({ path: join(this.#data, path), bytes })));
+    let entries: { index: number; leaf: Uint8Array }[];
+    try {
+      entries = await this.#thread.commit({
+        kind: "append",
+        drafts: prepared.map((one, i): CoreDraft => ({ ...one.draft, ...marks[i] })),
+        ...(finishes === undefined ? {} : { finishes }),
+        ...(essential || finishes !== undefined ? { essential: true } : {}),
+      });
+    } catch (error) {
+      if (error instanceof SpurError && error.code === "record/rec-used") {
+        const known = await this.#known(drafts);
+        if (known !== undefined) return known;
+      }
+      throw error;
+    }
+    if (finishes !== undefined) this.#pending.delete(finishes);
+    return prepared.map((one, i) => this.#recorded(one, drafts[i] as Draft, entries[i] as { index: number; leaf: Uint8Array }));
+  }
+
+  #recorded(one: Prepared, draft: Draft, { index, leaf }: { index: number; leaf: Uint8Array }): Recorded {
+    if (draft.keepNothing === true && one.sealed !== undefined) this.#keep(draft, one.sealed, index);
+    return {
+      rec: draft.rec,
+      index,
+      leafHash: leaf,
+      ...(one.sealed === undefined ? {} : { commitment: one.sealed.commitment }),
+    };
+  }
+
+  #keep(draft: Draft, sealed: Sealed, index: number): void {
+    const now = this.#now();
+    for (const [rec, { untilMs }] of this.#kept) {
+      if (untilMs > now) break; // insertion order is order of expiry
+      this.#kept.delete(rec);
+    }
+    this.#kept.set(draft.rec, { sealed, slots: draft.slots, index, owner: draft.owner, untilMs: now + KEEP_MS });
+  }
+
+  /** The stored result if every draft stands in the log with these very bytes, written by the same key; else nothing. */
+  async #known(drafts: readonly Draft[]): Promise<Recorded[] | undefined> {
+    const found: Recorded[] = [];
+    for (const draft of drafts) {
+      const place = await this.#thread.call("locate", draft.rec);
+      if (place?.owner !== draft.owner || draft.dsse !== undefined) return undefined;
+      const bytes = await this.entryBytes(place.index);
+      const entry = parseEntry(bytes);
+      const references = (value: unknown): unknown => JSON.parse(JSON.stringify(value), (name, member: unknown) => (name === "index" ? undefined : member)) as unknown;
+      if (canonicalText(references(entry.predicate) as JsonObject) !== canonicalText(draft.predicate)) return undefined;
+      if (entry.predicateType !== draft.predicateType) return undefined;
+      if (entry.commitment !== undefined) {
+        // No fingerprint of the content is kept: it is opened and compared, in memory.
+        const opened = await this.openInside(draft.rec);
+        if (opened.slots.some((value, i) => !sameValue(value, draft.slots?.[i]))) return undefined;
+      }
+      const { leafHash } = await import("@spur/verifier/tlog/merkle");
+      found.push({
+        rec: draft.rec,
+        index: place.index,
+        leafHash: leafHash(bytes),
+        ...(entry.commitment === undefined ? {} : { commitment: entry.commitment }),
+        known: true,
+      });
+    }
+    return found;
+  }
+
+  async begin(rec: string, owner: string, request: Uint8Array, info: JournalInfo): Promise<void> {
+    const header = Buffer.from(JSON.stringify(info));
+    const length = Buffer.alloc(4);
+    length.writeUInt32BE(header.length);
+    const { ct, dek } = sealJournal(Buffer.from(rec, "hex"), Buffer.concat([length, header, request]));
+    this.#pending.set(rec, owner);
+    try {
+      await this.#thread.commit({ kind: "journal", rec, owner, ct, dek });
+    } catch (error) {
+      this.#pending.delete(rec);
+      throw error;
+    }
+  }
+
+  /** Ends journal rows that a crash left open: an `output` with outcome interrupted, "delivered: unknown", and its decision. */
+  async endInterrupted(): Promise<number> {
+    const rows = await this.#thread.call("openJournal");
+    for (const { rec, owner, ct, dek } of rows) {
+      const plain = unsealJournal(Buffer.from(rec, "hex"), dek, ct);
+      const headerEnd = 4 + plain.readUInt32BE(0);
+      const info = JSON.parse(plain.subarray(4, headerEnd).toString("utf8")) as JournalInfo;
+      const detail = canonicalText({ delivered: "unknown", reason: "the ledger ended before the answer did" });
+      await this.#record(
+        [
+          {
+            rec,
+            predicateType: "spur:output/v1",
+            predicate: { deployment: { rec: info.deployment }, outcome: "interrupted" },
+            slots: [plain.subarray(headerEnd), undefined, Buffer.from(info.caller), undefined, Buffer.from(canonicalText({ startedAtMs: Math.floor(info.startedAtMs) }))],
+            evidence: "observed",
+            retention: "output",
+            owner,
+            contentDays: info.contentDays,
+            keepNothing: info.keepNothing,
+          },
+          {
+            rec: newRec(),
+            predicateType: "spur:decision/v1",
+            predicate: { output: { rec }, actor: "rule", verdict: "not-delivered", policy: { rec: info.policy }, policyVersion: info.policyVersion },
+            slots: [Buffer.from(detail)],
+            evidence: "observed",
+            retention: "output",
+            owner: "",
+          },
+        ],
+        rec,
+        [{}, {}],
+        true,
+      );
+    }
+    return rows.length;
+  }
+
+  /** Owner of a journal row that is open, if there is one. */
+  pendingOwner(rec: string): string | undefined {
+    return this.#pending.get(rec);
+  }
+
+  /** One entry's bytes; throws `record/unknown` beyond the log. */
+  async entryBytes(index: number): Promise<Uint8Array> {
+    const [bytes] = await this.#thread.call("read", index, 1);
+    if (bytes === undefined) throw new SpurError("record/unknown", `entry ${index}`, { status: 404 });
+    return bytes;
+  }
+
+  /**
+   * Opens a record inside this process, without an `access` entry: for the caller's own receipt, which the `output` entry
+   * itself states. Everything that shows content to anybody else goes through `openRecorded` in api/open.ts.
+   */
+  async openInside(rec: string): Promise<Opened> {
+    const kept = this.#kept.get(rec);
+    if (kept !== undefined && kept.untilMs > this.#now()) {
+      const slots = kept.sealed;
+      const n = (PREDICATES.get("spur:output/v1") as { slots: readonly string[] }).slots.length;
+      return {
+        index: kept.index,
+        commitment: slots.commitment,
+        slots: Array.from({ length: n }, (_, i) => kept.slots?.[i]),
+        salts: slotSalts(slots.dek, n),
+      };
+    }
+    if (kept !== undefined) throw new SpurError("receipt/expired", rec, { status: 410 });
+    this.#opening.set(rec, (this.#opening.get(rec) ?? 0) + 1);
+    try {
+      const found = await this.#thread.call("unwrap", rec);
+      const entry = parseEntry(await this.entryBytes(found.index));
+      if (entry.commitment === undefined) throw new SpurError("record/no-content", rec, { status: 410 });
+      const ct = found.ct ?? (await readFile(join(this.#data, found.file as string)));
+      const blobs = new Map<number, Buffer>();
+      for (const [slot, file] of Object.entries(JSON.parse(found.blobs ?? "{}") as Record<string, string>)) {
+        blobs.set(Number(slot), await readFile(join(this.#data, file)));
+      }
+      const slots = unseal(Buffer.from(rec, "hex"), { dek: found.dek, ct, commitment: entry.commitment }, (slot) => blobs.get(slot) ?? Buffer.alloc(0));
+      return { index: found.index, commitment: entry.commitment, slots, salts: slotSalts(found.dek, slots.length) };
+    } finally {
+      const left = (this.#opening.get(rec) as number) - 1;
+      if (left === 0) this.#opening.delete(rec);
+      else this.#opening.set(rec, left);
+    }
+  }
+
+  /** A signed receipt (formats §3); `seen` covers the entry before it leaves. */
+  async receiptNote(rec: string, index: number, leafHash: Uint8Array, commitment: Uint8Array): Promise<string> {
+    const text = `spur-receipt/v1\n${this.#thread.info.origin}\n${rec}\n${index}\n${toBase64(leafHash)}\n${toBase64(commitment)}\n`;
+    const [note] = await this.#thread.receipts([text]);
+    return note as string;
+  }
+
+  /** Orders removals, in one commit with their tombstones: from here on every read path answers 410. */
+  async orderRemovals(drafts: readonly { draft: Draft; target: string }[]): Promise<Recorded[]> {
+    for (const { target } of drafts) {
+      if (this.#pending.has(target)) throw new SpurError("record/pending", `${target} is still being answered`, { status: 409, hint: "Try again when the answer has ended." }); // prettier-ignore
+    }
+    const recorded = await this.#record(drafts.map(({ draft }) => draft), undefined, drafts.map(({ target }) => ({ orders: target })), true); // prettier-ignore
+    for (const { target } of drafts) this.#kept.delete(target);
+    return recorded;
+  }
+
+  /** Ends removals on record. */
+  async completeRemovals(drafts: readonly { draft: Draft; target: string }[]): Promise<Recorded[]> {
+    return this.#record(drafts.map(({ draft }) => draft), undefined, drafts.map(({ target }) => ({ completes: target })), true); // prettier-ignore
+  }
+
+  /** Resolves when no admitted open of these records is left, or after 30 s. */
+  async drained(recs: readonly string[]): Promise<void> {
+    const until = performance.now() + DRAIN_MS;
+    while (recs.some((rec) => this.#opening.has(rec)) && performance.now() < until) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
+}
+
+function sameValue(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
+  return a === undefined || b === undefined ? a === b : equalBytes(a, b);
+}

@@ -1,0 +1,44 @@
+import { DatabaseSync } from "node:sqlite";
+import { SpurError } from "../errors.ts";
+
+/** The version of what stands in the data folder; a newer program brings an older folder up to date in `UPGRADES`. */
+export const DATA_VERSION = 1;
+
+const SCHEMA = `
+create table meta (name text primary key, value blob not null) without rowid;
+create table head (one integer primary key check (one = 1), size integer not null, root blob not null);
+create table entries (idx integer primary key, bytes blob not null);
+create table recs (rec blob primary key, idx integer not null, owner text not null) without rowid;
+create table registers (name text primary key, seq integer not null, idx integer not null) without rowid;
+create table signed (size integer primary key, root blob not null, key_id text not null);
+create table journal (id integer primary key, rec blob not null, owner text not null, ct blob not null, dek blob not null);
+create table payloads (serial integer primary key, idx integer not null, ct blob, file text, blobs text, due_ms integer, lost integer not null default 0);
+create unique index payloads_idx on payloads (idx);
+create index payloads_due on payloads (due_ms) where due_ms is not null;
+create table deks (serial integer primary key, wrapped blob not null);
+create table keks (shard integer primary key, generation integer not null, wrapped blob not null);
+create table tombstones (rec blob primary key, idx integer not null, order_idx integer not null, state text not null) without rowid;
+create table root_retired (id text primary key) without rowid;
+create table access_keys (id text primary key, hash blob not null unique, scopes text not null, label text not null, created_ms integer not null, revoked_ms integer) without rowid;
+`;
+
+/**
+ * Opens the data folder's one database. `secure_delete` before the first write: a deleted key must leave no bytes behind.
+ * `synchronous = full` in WAL mode: a commit has returned only after fsync of the log.
+ */
+export function openDatabase(path: string): DatabaseSync {
+  const database = new DatabaseSync(path);
+  database.exec(`pragma page_size = 8192; pragma journal_mode = wal; pragma synchronous = full; pragma secure_delete = on;
+    pragma wal_autocheckpoint = 2000; pragma foreign_keys = off; pragma temp_store = memory; pragma cache_size = -16384;
+    pragma busy_timeout = 0; pragma journal_size_limit = 67108864;`);
+  const version = (database.prepare("pragma user_version").get() as { user_version: number }).user_version;
+  if (version === 0) {
+    database.exec(`begin immediate; ${SCHEMA} pragma user_version = ${DATA_VERSION}; commit;`);
+  } else if (version > DATA_VERSION) {
+    database.close();
+    throw new SpurError("data/too-new", `the data folder has version ${version}, this program knows ${DATA_VERSION}`, {
+      hint: "Start it with the newer program that wrote it.",
+    });
+  }
+  return database;
+}

@@ -1,0 +1,99 @@
+import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, unlinkSync, writeSync } from "node:fs";
+import { dirname } from "node:path";
+import { open, mkdir, rename } from "node:fs/promises";
+import { randomBytes } from "node:crypto";
+
+/** Synced names end in nothing; a crash leaves files that end in `.tmp`, which nobody reads and the next start sweeps. */
+const temporaryName = (path: string): string => `${path}.${randomBytes(4).toString("hex")}.tmp`;
+
+/** Syncs a folder, so that the names in it survive a power loss. */
+export function syncFolder(folder: string): void {
+  const fd = openSync(folder, "r");
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/**
+ * Writes a file so that after a crash it is there whole, with its old bytes, or not at all.
+ * Crash after write: a .tmp remains. After rename, before the folder's sync: old or new, both whole.
+ */
+export function writeDurable(path: string, bytes: Uint8Array, mode = 0o644): void {
+  const temporary = temporaryName(path);
+  const fd = openSync(temporary, "wx", mode);
+  try {
+    writeAll(fd, bytes);
+    fsyncSync(fd);
+  } catch (error) {
+    closeSync(fd);
+    unlinkSync(temporary);
+    throw error;
+  }
+  closeSync(fd);
+  renameSync(temporary, path);
+  syncFolder(dirname(path));
+}
+
+/** `writeSync` may write less than it was given: a full disk shows so before it shows as an error. */
+function writeAll(fd: number, bytes: Uint8Array): void {
+  let at = 0;
+  while (at < bytes.length) {
+    const wrote = writeSync(fd, bytes, at, bytes.length - at);
+    if (wrote === 0) throw new Error("nothing was written");
+    at += wrote;
+  }
+}
+
+/** Makes a folder and every missing parent, each synced into its own parent. */
+export function makeFolder(folder: string, mode = 0o755): void {
+  const first = mkdirSync(folder, { recursive: true, mode });
+  if (first === undefined) return;
+  for (let at = folder; at.length >= first.length; at = dirname(at)) syncFolder(dirname(at));
+}
+
+/** Like {@link writeDurable} for many files at once, off the thread that commits: each folder is synced once. */
+export async function writeManyDurable(files: readonly { path: string; bytes: Uint8Array }[]): Promise<void> {
+  const folders = new Set(files.map((file) => dirname(file.path)));
+  for (const folder of folders) await makeFolderAsync(folder);
+  await Promise.all(
+    files.map(async ({ path, bytes }) => {
+      const temporary = temporaryName(path);
+      const handle = await open(temporary, "wx", 0o644);
+      try {
+        await handle.writeFile(bytes);
+        await handle.sync();
+      } finally {
+        await handle.close();
+      }
+      await rename(temporary, path);
+    }),
+  );
+  for (const folder of folders) await syncFolderAsync(folder);
+}
+
+async function makeFolderAsync(folder: string): Promise<void> {
+  const first = await mkdir(folder, { recursive: true });
+  if (first === undefined) return;
+  for (let at = folder; at.length >= first.length; at = dirname(at)) await syncFolderAsync(dirname(at));
+}
+
+async function syncFolderAsync(folder: string): Promise<void> {
+  const handle = await open(folder, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** The file's bytes, or nothing if there is no such file. Any other error is thrown: "unreadable" is not "absent". */
+export function readIfThere(path: string): Buffer | undefined {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,104 @@
+import type { DatabaseSync } from "node:sqlite";
+import { Bug, SpurError } from "../errors.ts";
+import type { LogState, Plan } from "../log/plan.ts";
+import type { Root } from "@spur/verifier/tlog/merkle";
+
+/** What a commit carries besides the entries; written in the same transaction. */
+export type Beside = () => void;
+
+/** The log's tables. All statements are prepared once; every write stands inside the one transaction of {@link LogStore.commit}. */
+export interface LogStore {
+  /** Size, root, registers as committed; the tree's edge is built from them by recovery. */
+  readHead(): { size: number; root: Root };
+  readRegisters(): Map<string, { seq: number; idx: number }>;
+  indexOf(rec: string): number | undefined;
+  ownerOf(rec: string): { index: number; owner: string } | undefined;
+  /** Entry bytes still held as rows, from `from` (at most `count`), in order. */
+  rows(from: number, count: number): { idx: number; bytes: Uint8Array }[];
+  firstRow(): number | undefined;
+  /**
+   * Durable when it returns. Throws `log/head-moved` if `prev` is no longer the head and `log/commit-unknown` if it cannot know;
+   * in both cases the process must end: a failed fsync says nothing of what is on disk.
+   */
+  commit(prev: LogState, plan: Plan, beside: Beside): void;
+  /** A transaction without entries, with the same promise. */
+  write(beside: Beside): void;
+  prune(below: number, limit: number): void;
+  signedRoot(size: number): Uint8Array | undefined;
+  sign(size: number, root: Uint8Array, keyId: string): void;
+}
+
+const recBytes = (rec: string): Uint8Array => Buffer.from(rec, "hex");
+
+/** {@link LogStore} on SQLite. */
+export function sqliteLogStore(database: DatabaseSync): LogStore {
+  const insertEntry = database.prepare("insert into entries values (?, ?)");
+  const insertRec = database.prepare("insert into recs values (?, ?, ?)");
+  const selectRec = database.prepare("select idx, owner from recs where rec = ?");
+  const moveHead = database.prepare("update head set size = ?, root = ? where one = 1 and size = ?");
+  const setRegister = database.prepare("insert or replace into registers values (?, ?, ?)");
+  const selectRows = database.prepare("select idx, bytes from entries where idx >= ? order by idx limit ?");
+  const selectFirst = database.prepare("select min(idx) as first from entries");
+  const deleteRows = database.prepare("delete from entries where idx in (select idx from entries where idx < ? order by idx limit ?)");
+  const selectSigned = database.prepare("select root from signed where size = ?");
+  const insertSigned = database.prepare("insert into signed values (?, ?, ?)");
+
+  function transaction(work: () => void): void {
+    try {
+      database.exec("begin immediate");
+      work();
+      database.exec("commit");
+    } catch (cause) {
+      if (cause instanceof Bug || (cause instanceof SpurError && cause.code === "log/head-moved")) throw cause;
+      // SQLITE_FULL, SQLITE_IOERR, a failed fsync: whether the commit is on disk is not known, and asking this handle again could lie.
+      throw new SpurError("log/commit-unknown", (cause as Error).message, { status: 503, cause });
+    }
+  }
+
+  return {
+    readHead() {
+      const row = database.prepare("select size, root from head").get() as { size: number; root: Root } | undefined;
+      if (row === undefined) throw new Bug("no head");
+      return row;
+    },
+    readRegisters() {
+      const rows = database.prepare("select name, seq, idx from registers").all() as { name: string; seq: number; idx: number }[];
+      return new Map(rows.map(({ name, seq, idx }) => [name, { seq, idx }]));
+    },
+    indexOf: (rec) => (selectRec.get(recBytes(rec)) as { idx: number } | undefined)?.idx,
+    ownerOf(rec) {
+      const row = selectRec.get(recBytes(rec)) as { idx: number; owner: string } | undefined;
+      return row === undefined ? undefined : { index: row.idx, owner: row.owner };
+    },
+    rows: (from, count) => selectRows.all(from, count) as { idx: number; bytes: Uint8Array }[],
+    firstRow: () => (selectFirst.get() as { first: number | null }).first ?? undefined,
+    commit(prev, plan, beside) {
+      transaction(() => {
+        const { tree, root, registers } = plan.next;
+        const moved = moveHead.run(tree.size, root, prev.tree.size).changes;
+        if (moved !== 1) throw new SpurError("log/head-moved", `the head is no longer at ${prev.tree.size}`, { status: 503 });
+        for (const entry of plan.entries) {
+          insertEntry.run(entry.index, entry.bytes);
+          insertRec.run(recBytes(entry.rec), entry.index, entry.owner);
+        }
+        for (const name of plan.moved) {
+          const at = registers.get(name);
+          if (at !== undefined) setRegister.run(name, at.seq, at.idx);
+        }
+        beside();
+      });
+    },
+    write: transaction,
+    prune(below, limit) {
+      transaction(() => {
+        deleteRows.run(below, limit);
+      });
+    },
+    signedRoot: (size) => (selectSigned.get(size) as { root: Uint8Array } | undefined)?.root,
+    sign(size, root, keyId) {
+      transaction(() => {
+        insertSigned.run(size, root, keyId);
+      });
+    },
+  };
+}

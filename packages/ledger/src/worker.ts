@@ -1,0 +1,218 @@
+import { parentPort, workerData } from "node:worker_threads";
+import { hash } from "node:crypto";
+import { useSha256 } from "@spur/verifier/hash";
+import { Core, type CoreOptions, type Op } from "./core.ts";
+import { Bug, SpurError } from "./errors.ts";
+
+// The ledger's worker thread: takes what arrived while the last commit ran and commits it as one transaction.
+
+/** Main thread -> worker. */
+export type ToWorker =
+  | { readonly ops: readonly { readonly id: number; readonly op: Op }[] }
+  | { readonly id: number; readonly call: string; readonly args: readonly unknown[] };
+
+/** An error as it crosses threads. */
+export interface WireError {
+  readonly code: string;
+  readonly detail: string;
+  readonly status: number;
+  readonly hint?: string;
+  readonly bug?: true;
+}
+
+/** Worker -> main thread. */
+export type FromWorker =
+  | { readonly results: readonly { readonly id: number; readonly value?: unknown; readonly error?: WireError }[] }
+  | { readonly fatal: WireError };
+
+export interface WorkerOptions extends Omit<CoreOptions, "now"> {
+  readonly publishEveryMs: number;
+}
+
+const MAX_BATCH = 4096;
+const SEEN_EVERY_MS = 100;
+
+useSha256((bytes) => hash("sha256", bytes, "buffer"));
+
+const port = parentPort;
+if (port === null) throw new Bug("worker.ts runs in a worker thread");
+const options = workerData as WorkerOptions;
+
+type Item = { id: number; op: Op } | { id: number; call: string; args: readonly unknown[] };
+const queue: Item[] = [];
+let running = false;
+let core: Core | undefined;
+let publishing: Promise<unknown> = Promise.resolve();
+let timer: NodeJS.Timeout | undefined;
+
+function wire(error: unknown): WireError {
+  if (error instanceof SpurError) {
+    return { code: error.code, detail: error.detail, status: error.status, ...(error.hint === undefined ? {} : { hint: error.hint }) };
+  }
+  const known = error as Error & { code?: string; detail?: string };
+  if (known.detail !== undefined && known.code !== undefined) return { code: known.code, detail: known.detail, status: 500 };
+  return { code: "ledger/bug", detail: `${known.name}: ${known.message}`, status: 500, bug: true };
+}
+
+const send = (message: FromWorker): void => {
+  port.postMessage(message);
+};
+
+/** A failed commit leaves the outcome unknown: everyone who waits is told so, and nothing is tried again on this handle. */
+function die(error: unknown): void {
+  if (timer !== undefined) clearInterval(timer);
+  send({ results: queue.splice(0).map(({ id }) => ({ id, error: wire(error) })) });
+  send({ fatal: wire(error) });
+}
+
+async function drain(ledger: Core): Promise<void> {
+  if (running) return;
+  running = true;
+  try {
+    while (queue.length > 0) {
+      // Lets messages in that arrived during the last commit: they make the next batch.
+      await new Promise((resolve) => setImmediate(resolve));
+      while (ledger.behind) await new Promise((resolve) => setTimeout(resolve, 1));
+      const batch: { id: number; op: Op }[] = [];
+      while (batch.length < MAX_BATCH && queue[0] !== undefined && "op" in queue[0]) batch.push(queue.shift() as { id: number; op: Op });
+      if (batch.length > 0) {
+        const results = commit(ledger, batch);
+        if (results === undefined) return;
+        send({ results });
+      }
+      while (queue[0] !== undefined && "call" in queue[0]) {
+        const { id, call, args } = queue.shift() as { id: number; call: string; args: readonly unknown[] };
+        void answer(ledger, id, call, args);
+      }
+      if (ledger.dead !== undefined) {
+        die(ledger.dead);
+        return;
+      }
+    }
+  } finally {
+    running = false;
+  }
+}
+
+function commit(ledger: Core, batch: readonly { id: number; op: Op }[]): { id: number; value?: unknown; error?: WireError }[] | undefined {
+  try {
+    const results = ledger.commit(batch.map(({ op }) => op));
+    return results.map((result, i) => {
+      const { id } = batch[i] as { id: number };
+      return "refused" in result ? { id, error: wire(result.refused) } : { id, value: result.entries };
+    });
+  } catch (error) {
+    send({ results: batch.map(({ id }) => ({ id, error: wire(error) })) });
+    die(error);
+    return undefined;
+  }
+}
+
+/** One publication at a time; who asks while one runs gets the next. */
+function publish(ledger: Core): Promise<unknown> {
+  const turn = publishing.then(() => ledger.publish());
+  publishing = turn.catch(() => undefined);
+  return turn;
+}
+
+let receiptsWaiting: { texts: readonly string[]; resolve: (notes: string[]) => void; reject: (error: unknown) => void }[] = [];
+
+/** `seen` is synced once for all receipts of the last 100 ms. */
+function receipts(ledger: Core, texts: readonly string[]): Promise<string[]> {
+  return new Promise((resolve, reject) => {
+    receiptsWaiting.push({ texts, resolve, reject });
+    if (receiptsWaiting.length > 1) return;
+    setTimeout(
+      () => {
+        const waiting = receiptsWaiting;
+        receiptsWaiting = [];
+        for (const one of waiting) {
+          try {
+            one.resolve(ledger.signReceipts(one.texts));
+          } catch (error) {
+            one.reject(error);
+          }
+        }
+        lastSeenAt = Date.now();
+      },
+      Math.max(0, lastSeenAt + SEEN_EVERY_MS - Date.now()),
+    );
+  });
+}
+let lastSeenAt = 0;
+
+const calls: Record<string, (ledger: Core, ...args: never[]) => unknown> = {
+  head: (ledger) => ledger.head(),
+  publish: (ledger) => publish(ledger),
+  receipts: (ledger, texts: readonly string[]) => receipts(ledger, texts),
+  read: (ledger, from: number, count: number) => ledger.read(from, count),
+  locate: (ledger, rec: string) => ledger.locate(rec),
+  unwrap: (ledger, rec: string) => ledger.unwrap(rec),
+  openJournal: (ledger) => ledger.openJournal(),
+  openRemovals: (ledger) => ledger.openRemovals(),
+  due: (ledger, nowMs: number) => ledger.due(nowMs),
+  destroy: (ledger, recs: readonly string[]) => ledger.destroy(recs),
+  custodyPage: (ledger, from: number, limit: number) => ledger.custodyPage(from, limit),
+  accessKeys: (ledger) => ledger.accessKeys(),
+  addAccessKey: (ledger, key: Parameters<Core["addAccessKey"]>[0]) => {
+    ledger.addAccessKey(key);
+  },
+  revokeAccessKey: (ledger, id: string, atMs: number) => ledger.revokeAccessKey(id, atMs),
+  backupDatabase: (ledger, to: string) => {
+    ledger.backupDatabase(to);
+  },
+  meta: (ledger, name: string) => ledger.meta(name),
+  setMeta: (ledger, name: string, value: string) => {
+    ledger.setMeta(name, value);
+  },
+  async close(ledger) {
+    if (timer !== undefined) clearInterval(timer);
+    await publishing;
+    await ledger.close();
+  },
+};
+
+async function answer(ledger: Core, id: number, call: string, args: readonly unknown[]): Promise<void> {
+  try {
+    const work = calls[call] as ((ledger: Core, ...args: unknown[]) => unknown) | undefined;
+    if (work === undefined) throw new Bug(`no call ${call}`);
+    const value = await work(ledger, ...args);
+    send({ results: [{ id, value }] });
+  } catch (error) {
+    send({ results: [{ id, error: wire(error) }] });
+    if (ledger.dead !== undefined) die(ledger.dead);
+  }
+}
+
+async function start(): Promise<void> {
+  const { publishEveryMs, ...rest } = options;
+  const ledger = await Core.open({ ...rest, now: () => performance.now() });
+  core = ledger;
+  timer = setInterval(() => {
+    publish(ledger)
+      .then(() => {
+        while (ledger.prune() && queue.length === 0);
+      })
+      .catch(() => {
+        if (ledger.dead !== undefined) die(ledger.dead);
+      });
+  }, publishEveryMs);
+  timer.unref();
+}
+
+port.on("message", (message: ToWorker) => {
+  if ("ops" in message) for (const one of message.ops) queue.push(one);
+  else queue.push(message);
+  if (core !== undefined) void drain(core);
+});
+
+start().then(
+  () => {
+    send({ results: [{ id: 0, value: (core as Core).info }] });
+    void drain(core as Core);
+  },
+  (error: unknown) => {
+    send({ results: [{ id: 0, error: wire(error) }] });
+    port.close();
+  },
+);

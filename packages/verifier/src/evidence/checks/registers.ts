@@ -1,0 +1,149 @@
+import type { JsonObject } from "../../statement/canonical.ts";
+import type { Outer } from "../../statement/entry.ts";
+import type { Evidence } from "../format.ts";
+import type { Findings } from "../findings.ts";
+import { auditCommand, entriesOf, type CompleteRegister, type Held } from "./checked.ts";
+
+interface Line {
+  readonly index: number;
+  readonly outer: Outer;
+}
+/** What a closing says of one register. */
+interface Last {
+  readonly seq: number;
+  readonly index: number;
+}
+interface Closing {
+  readonly index: number;
+  readonly last: ReadonlyMap<string, Last>;
+}
+
+/**
+ * The entries of each register against one another and against the closings in the file. Returns the registers that are complete: the
+ * file holds every entry up to the newest closing, so "none", "all" and "latest" can be said of them.
+ */
+export function checkRegisters(
+  evidence: Evidence,
+  held: ReadonlyMap<number, Held>,
+  at: { readonly origin: string; readonly size: number },
+  findings: Findings,
+): ReadonlyMap<string, CompleteRegister> {
+  const lines = new Map<string, Line[]>();
+  for (const { index, outer } of held.values()) {
+    if (outer === undefined) continue;
+    const line = lines.get(outer.reg) ?? [];
+    line.push({ index, outer });
+    lines.set(outer.reg, line);
+  }
+  const broken = new Set<string>();
+  for (const [register, line] of lines) {
+    const error = firstContradiction(line, held);
+    if (error !== undefined) {
+      broken.add(register);
+      findings.fail("register", "register/refuted", { register, ...error });
+    } else if (line.length > 1) findings.pass("register", "register/ok", { register, count: line.length });
+  }
+  const newest = checkClosings(evidence, held, lines, at, findings);
+  const complete = new Map<string, CompleteRegister>();
+  if (newest === undefined) return complete;
+  const closing = newest.index;
+  // Also the registers of which neither the closing nor the file knows an entry: "nothing was ever removed" rests on them.
+  for (const name of new Set([...newest.last.keys(), "decisions", "removals"])) {
+    const to = newest.last.get(name)?.seq ?? 0;
+    // An entry of an unknown kind is there and says nothing: what it says could be the one thing that was asked for.
+    const known = (lines.get(name) ?? []).filter(
+      ({ index }) => index < closing && held.get(index)?.entry !== undefined,
+    );
+    if (broken.has(name) || known.length !== to) continue;
+    const values = { register: name, to, closing };
+    const finding = findings.pass("register", "register/complete", values, { kind: "register", name, to });
+    complete.set(name, { name, to, closing, finding });
+  }
+  return complete;
+}
+
+/** Numbers rise with indexes and fit `prev`, as far as the file shows. `line` is by rising index. */
+function firstContradiction(line: readonly Line[], held: ReadonlyMap<number, Held>) {
+  let before: Line | undefined;
+  for (const one of line) {
+    const { seq, prev, reg } = one.outer;
+    const { index } = one;
+    if (before !== undefined && seq === before.outer.seq) return { index, detail: `number ${seq} twice` };
+    if (before !== undefined && seq < before.outer.seq)
+      return { index, detail: `number ${seq} after ${before.outer.seq}` };
+    if (prev !== undefined) {
+      const between = seq - 1 - (before?.outer.seq ?? 0);
+      const there = held.get(prev)?.outer;
+      if (prev >= index) return { index, detail: `its predecessor ${prev} is not before it` };
+      if (between === 0 && prev !== before?.index) return { index, detail: `its predecessor is ${prev}` };
+      // Each entry in between has an index of its own.
+      if (prev < (before?.index ?? -1) + between)
+        return { index, detail: `no room for ${between} entries up to ${prev}` };
+      if (there !== undefined && (there.reg !== reg || there.seq !== seq - 1)) {
+        return { index, detail: `its predecessor ${prev} is number ${there.seq} of ${there.reg}` };
+      }
+    }
+    before = one;
+  }
+  return undefined;
+}
+
+/** The newest closing in the file, if none contradicts the entries or another one. */
+function checkClosings(
+  { registers }: Evidence,
+  held: ReadonlyMap<number, Held>,
+  lines: ReadonlyMap<string, readonly Line[]>,
+  { origin, size }: { readonly origin: string; readonly size: number },
+  findings: Findings,
+): Closing | undefined {
+  const closings = entriesOf(held, "spur:registers/v1").map(({ index, entry }): Closing => {
+    const last = entry.predicate["last"] as readonly JsonObject[];
+    return { index, last: new Map(last.map((one) => [one["name"] as string, one as unknown as Last])) };
+  });
+  for (const index of registers) {
+    const named = held.get(index);
+    if (named?.entry === undefined) findings.notChecked("closing", "closing/absent", { index }, auditCommand(origin));
+    else if (!closings.some((one) => one.index === index)) {
+      findings.fail("closing", "closing/refuted", { index, detail: "the entry closes no registers" });
+    }
+  }
+  let before: Closing | undefined;
+  let sound = true;
+  for (const one of closings) {
+    const detail = closingError(one, before, held, lines);
+    before = one;
+    if (detail === undefined) continue;
+    sound = false;
+    findings.fail("closing", "closing/refuted", { index: one.index, detail });
+  }
+  if (before === undefined || !sound) return undefined;
+  const { index } = before;
+  findings.pass("closing", "closing/ok", { index, after: size - 1 - index }, { kind: "log", size: index });
+  return before;
+}
+
+function closingError(
+  { index, last }: Closing,
+  before: Closing | undefined,
+  held: ReadonlyMap<number, Held>,
+  lines: ReadonlyMap<string, readonly Line[]>,
+): string | undefined {
+  if (held.get(index)?.entry?.predicate["size"] !== index) return "it closes another size than its own index";
+  for (const [name, earlier] of before?.last ?? []) {
+    const now = last.get(name);
+    if (now === undefined || now.seq < earlier.seq || now.index < earlier.index)
+      return `${name} had more entries before`;
+  }
+  for (const [name, line] of lines) {
+    if (name === "registers") continue;
+    const { seq, index: at } = last.get(name) ?? { seq: 0, index: -1 };
+    for (const one of line) {
+      const inside = one.index <= at;
+      if (one.index < index && !inside) return `entry ${one.index} of ${name} is missing in it`;
+      if (inside !== one.outer.seq <= seq || (one.index === at) !== (one.outer.seq === seq)) {
+        return `entry ${one.index} is number ${one.outer.seq} of ${name}, where it says ${seq} up to ${at}`;
+      }
+    }
+  }
+  return undefined;
+}

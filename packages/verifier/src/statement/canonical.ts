@@ -1,0 +1,99 @@
+import { fromUtf8, utf8 } from "../bytes.ts";
+import { VerifyError } from "../errors.ts";
+
+/** What a canonical document can hold: no fractions, no exponents, no undefined. */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json };
+export type JsonObject = { readonly [name: string]: Json };
+
+const MAX_DEPTH = 32;
+const LONE_SURROGATE = /\p{Surrogate}/u;
+// Printable ASCII without `"` and `\`: names never need escaping, and sorting by code unit equals sorting by code point.
+const MEMBER_NAME = /^[\x20-\x21\x23-\x5b\x5d-\x7e]+$/;
+
+/**
+ * Writes RFC 8785 (JCS) restricted to safe integers and ASCII member names: sorted members, no white space.
+ * Throws `canonical/…` for a value that has no canonical form.
+ */
+export function canonicalText(value: Json): string {
+  return write(value, 0);
+}
+
+/** {@link canonicalText} as UTF-8. */
+export function canonicalBytes(value: Json): Uint8Array {
+  return utf8(write(value, 0));
+}
+
+function write(value: Json, depth: number): string {
+  if (typeof value === "string") return writeString(value);
+  if (typeof value === "number") {
+    if (!Number.isSafeInteger(value) || Object.is(value, -0)) throw new VerifyError("canonical/number", String(value));
+    return String(value);
+  }
+  if (value === null || typeof value === "boolean") return String(value);
+  if (depth >= MAX_DEPTH) throw new VerifyError("canonical/depth", `deeper than ${MAX_DEPTH} levels`);
+  if (Array.isArray(value)) {
+    let out = "[";
+    for (let i = 0; i < value.length; i++) out += (i === 0 ? "" : ",") + write(value[i] as Json, depth + 1);
+    return out + "]";
+  }
+  if (typeof value !== "object") throw new VerifyError("canonical/type", typeof value);
+  const object = value as JsonObject;
+  let out = "{";
+  for (const name of Object.keys(object).sort()) {
+    if (!MEMBER_NAME.test(name)) throw new VerifyError("canonical/name", JSON.stringify(name));
+    out += `${out.length === 1 ? "" : ","}"${name}":${write(object[name] as Json, depth + 1)}`;
+  }
+  return out + "}";
+}
+
+function writeString(value: string): string {
+  // JSON.stringify would write a lone surrogate as an escape, which RFC 8785 §3.2.2.2 forbids.
+  if (LONE_SURROGATE.test(value)) throw new VerifyError("canonical/surrogate", "a string holds a lone surrogate");
+  return JSON.stringify(value);
+}
+
+/**
+ * Parses a document that must be canonical already: `canonical(parse(bytes)) == bytes`.
+ * Comparing with our own encoding refuses duplicate names, white space, other escapes, other number forms and
+ * unsorted members in one line, whatever the engine's JSON.parse lets through.
+ */
+export function parseCanonical(bytes: Uint8Array, maxDepth = MAX_DEPTH): Json {
+  const text = fromUtf8(bytes);
+  refuseDeep(text, maxDepth);
+  let value: Json;
+  try {
+    value = JSON.parse(text) as Json;
+  } catch (cause) {
+    throw new VerifyError("canonical/json", "not JSON", { cause });
+  }
+  if (canonicalText(value) !== text) throw new VerifyError("canonical/form", "not the canonical form of its value");
+  return value;
+}
+
+/** Like {@link parseCanonical}, for a document whose outermost value is an object. */
+export function parseCanonicalObject(bytes: Uint8Array, maxDepth = MAX_DEPTH): JsonObject {
+  const value = parseCanonical(bytes, maxDepth);
+  if (!isObject(value)) throw new VerifyError("canonical/type", "the outermost value is not an object");
+  return value;
+}
+
+/** True for a JSON object (not null, not an array). */
+export function isObject(value: Json | undefined): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+// Before JSON.parse sees it: 100,000 opening brackets overflow the stack of some engines.
+function refuseDeep(text: string, maxDepth: number): void {
+  let depth = 0;
+  let inString = false;
+  for (let i = 0; i < text.length; i++) {
+    const c = text.charCodeAt(i);
+    if (inString) {
+      if (c === 0x5c) i++;
+      else if (c === 0x22) inString = false;
+    } else if (c === 0x22) inString = true;
+    else if (c === 0x5b || c === 0x7b) {
+      if (++depth > maxDepth) throw new VerifyError("canonical/depth", `deeper than ${maxDepth} levels`);
+    } else if (c === 0x5d || c === 0x7d) depth--;
+  }
+}

@@ -1,0 +1,22 @@
+/** Every register there is, sorted. A register numbers the entries of one predicate type from 1, without gaps. */
+export const REGISTERS: readonly string[] = [
+  "accesses",
+  "alerts",
+  "checkpoints",
+  "data-runs",
+  "datasets",
+  "decisions",
+  "deployments",
+  "foreign",
+  "keys",
+  "models",
+  "outputs",
+  "policies",
+  "registers",
+  "removals",
+  "replays",
+  "sources",
+  "successors",
+  "training-logs",
+  "training-runs",
+];

@@ -1,0 +1,148 @@
+import { fromUtf8, utf8 } from "../bytes.ts";
+import { VerifyError } from "../errors.ts";
+import { CHECKS, type CheckName } from "../evidence/report.ts";
+import { formatVkey, parseVkey, TYPE_COSIGNATURE_V1, type VerifierKey } from "../note/note.ts";
+import { isObject, type Json, type JsonObject } from "../statement/canonical.ts";
+import { integer, listOf, object, type Shape } from "../statement/schema.ts";
+import { parsePolicy, type Policy } from "./policy.ts";
+
+const MAX_TRUST = 1_048_576;
+
+/** What the caller believes before he looks at a file. Nothing in a file can add to it. */
+export interface Trust {
+  readonly policy: Policy;
+  /** Keys of people and systems that sign statements, and of logs that sign receipts (named `<origin>/receipts`). */
+  readonly statementKeys: readonly VerifierKey[];
+  /** Checks that must pass, beyond those that always must: else exit 2. */
+  readonly require: readonly CheckName[];
+  /** How old a checkpoint may be, by the clock of a trusted witness. */
+  readonly maxAgeHours?: number;
+  /** Anchoring contracts and block headers that are believed; kept for when there are anchors. */
+  readonly contracts: readonly { readonly chainId: number; readonly address: string; readonly codeHash: string }[];
+  readonly blocks: readonly { readonly chainId: number; readonly number: number; readonly hash: string }[];
+}
+
+/** Trusts nobody: everything that depends on a signer reads "not checked". */
+export const NO_TRUST: Trust = {
+  policy: parsePolicy("quorum none\n"),
+  statementKeys: [],
+  require: [],
+  contracts: [],
+  blocks: [],
+};
+
+const hex =
+  (bytes: number): Shape =>
+  (value, path) => {
+    if (typeof value !== "string" || !new RegExp(`^0x[0-9a-f]{${2 * bytes}}$`).test(value)) {
+      throw new VerifyError("statement/schema", `${path}: 0x and ${2 * bytes} lower-case hex digits`);
+    }
+  };
+const aString: Shape = (value, path) => {
+  if (typeof value !== "string") throw new VerifyError("statement/schema", `${path}: a text`);
+};
+const SHAPE = object({
+  format: aString,
+  policy: aString,
+  "statementKeys?": listOf(aString),
+  "require?": listOf(aString),
+  "maxAgeHours?": integer(1, 1_000_000),
+  "contracts?": listOf(object({ chainId: integer(1), address: hex(20), codeHash: hex(32) })),
+  "blocks?": listOf(object({ chainId: integer(1), number: integer(), hash: hex(32) })),
+});
+
+/**
+ * Reads a `spur-trust/v1` file. It is its owner's own, written by hand, so white space and order are free; a member that is unknown or
+ * stands twice is refused, since what was meant to protect him would be ignored. Throws `trust/…`, `policy/format`, `note/vkey`.
+ */
+export function parseTrust(bytes: Uint8Array): Trust {
+  if (bytes.length > MAX_TRUST) throw new VerifyError("trust/format", `${bytes.length} bytes`);
+  const value = parseByHand(fromUtf8(bytes));
+  if (!isObject(value)) throw new VerifyError("trust/format", "not an object");
+  if (value["format"] !== "spur-trust/v1")
+    throw new VerifyError("trust/version", JSON.stringify(value["format"] ?? null));
+  try {
+    SHAPE(value, "trust");
+  } catch (error) {
+    throw new VerifyError("trust/format", error instanceof VerifyError ? error.detail : "shape", { cause: error });
+  }
+  const file = value as unknown as TrustFile;
+  for (const name of file.require ?? []) {
+    if (!CHECKS.includes(name)) throw new VerifyError("trust/require", `${name}; known: ${CHECKS.join(", ")}`);
+  }
+  return {
+    policy: parsePolicy(file.policy),
+    statementKeys: (file.statementKeys ?? []).map(parseVkey),
+    require: file.require ?? [],
+    ...(file.maxAgeHours === undefined ? {} : { maxAgeHours: file.maxAgeHours }),
+    contracts: file.contracts ?? [],
+    blocks: file.blocks ?? [],
+  };
+}
+
+interface TrustFile extends Partial<Pick<Trust, "require" | "maxAgeHours" | "contracts" | "blocks">> {
+  readonly policy: string;
+  readonly statementKeys?: readonly string[];
+}
+
+/** JSON.parse lets the last of two members with one name win: as many colons outside strings as members says that none was lost. */
+function parseByHand(text: string): Json {
+  let value: Json;
+  try {
+    value = JSON.parse(text) as Json;
+  } catch (cause) {
+    throw new VerifyError("trust/format", "not JSON", { cause });
+  }
+  const colons = text.replace(/"(?:[^"\\]|\\.)*"/g, "").split(":").length - 1;
+  // Not recursive: a file may be deeper than the stack.
+  const rest: Json[] = [value];
+  let members = 0;
+  for (let one = rest.pop(); one !== undefined; one = rest.pop()) {
+    const inside: readonly Json[] = isObject(one)
+      ? Object.values(one)
+      : Array.isArray(one)
+        ? (one as readonly Json[])
+        : [];
+    if (isObject(one)) members += inside.length;
+    for (const item of inside) rest.push(item);
+  }
+  if (members !== colons) throw new VerifyError("trust/format", "a member stands twice");
+  return value;
+}
+
+/** Canonical order, indented for its owner to read; `parseTrust` reads it back. */
+export function formatTrust(trust: Trust): Uint8Array {
+  const { policy, statementKeys, require, maxAgeHours, contracts, blocks } = trust;
+  const file: JsonObject = {
+    ...(blocks.length === 0 ? {} : { blocks }),
+    ...(contracts.length === 0 ? {} : { contracts }),
+    format: "spur-trust/v1",
+    ...(maxAgeHours === undefined ? {} : { maxAgeHours }),
+    policy: policy.text,
+    ...(require.length === 0 ? {} : { require }),
+    ...(statementKeys.length === 0 ? {} : { statementKeys: statementKeys.map(formatVkey) }),
+  };
+  return utf8(`${JSON.stringify(file, null, 2)}\n`);
+}
+
+/**
+ * Trust in keys that the caller names one by one: logs; witnesses (type 0x04), all of whom must have signed; and keys named
+ * `<origin>/receipts`, which sign receipts. Throws `note/vkey`, `policy/format`.
+ */
+export function trustFromVkeys(vkeys: readonly string[]): Trust {
+  const keys = [...new Set(vkeys)].map((vkey) => ({ vkey, key: parseVkey(vkey) }));
+  const witnesses = keys.filter(({ key }) => key.type === TYPE_COSIGNATURE_V1);
+  const receipts = keys.filter(({ key }) => key.type !== TYPE_COSIGNATURE_V1 && key.name.endsWith("/receipts"));
+  const logs = keys.filter((one) => !witnesses.includes(one) && !receipts.includes(one));
+  const names = witnesses.map((_, i) => `w${i + 1}`);
+  const lines = [
+    ...logs.map(({ vkey }) => `log ${vkey}`),
+    ...witnesses.map(({ vkey }, i) => `witness w${i + 1} ${vkey}`),
+    ...(names.length === 0 ? ["quorum none"] : [`group all-of-them all ${names.join(" ")}`, "quorum all-of-them"]),
+  ];
+  return {
+    ...NO_TRUST,
+    policy: parsePolicy(`${lines.join("\n")}\n`),
+    statementKeys: receipts.map(({ key }) => key),
+  };
+}

@@ -1,0 +1,135 @@
+import { h, s, type Child } from "../dom.ts";
+import { say, sayIfKnown, type Lang } from "../i18n/lang.ts";
+import { kindOf, layoutTrace, type Box, type TraceEdge, type TraceNode } from "./layout.ts";
+
+/** The trace as a picture with a list that says the same. `width`: what there is to draw on, in pixels. */
+export function drawTrace(
+  lang: Lang,
+  nodes: readonly TraceNode[],
+  edges: readonly TraceEdge[],
+  width: number,
+): HTMLElement {
+  const wide = width >= 620;
+  const layout = layoutTrace(nodes, edges, { across: wide, width });
+  const drawn = s(
+    "svg",
+    {
+      class: "trace",
+      viewBox: `-2 -2 ${layout.width + 8} ${layout.height + 8}`,
+      width: layout.width + 8,
+      height: layout.height + 8,
+      role: "img",
+      "aria-label": layout.boxes.map((box) => title(lang, box)).join(" → "),
+    },
+    s(
+      "defs",
+      {},
+      s(
+        "marker",
+        {
+          id: "tip",
+          viewBox: "0 0 8 8",
+          refX: 7,
+          refY: 4,
+          markerWidth: 6,
+          markerHeight: 6,
+          orient: "auto-start-reverse",
+        },
+        s("path", { d: "M0 0.5L7.5 4L0 7.5Z", class: "tip" }),
+      ),
+    ),
+    layout.lines.map((line) =>
+      s("path", { d: line.path, class: line.broken ? "line broken" : "line", "marker-end": "url(#tip)" }),
+    ),
+    layout.boxes.map((box, i) => drawBox(lang, box, i === 0)),
+  );
+  return h(
+    "div",
+    { class: "trace-picture" },
+    drawn,
+    layout.lines.some((line) => line.broken) && h("p", { class: "soft" }, say(lang, "trace.broken")),
+    h("details", {}, h("summary", {}, say(lang, "trace.list")), traceList(lang, nodes, edges)),
+  );
+}
+
+function drawBox(lang: Lang, box: Box, first: boolean): SVGElement {
+  const one = box.nodes.length === 1 ? box.nodes[0] : undefined;
+  const indexes = box.nodes.map((node) => node.index);
+  const place =
+    one === undefined
+      ? `${box.nodes.length} × · ${Math.min(...indexes)} … ${Math.max(...indexes)}`
+      : say(lang, "trace.entry", { index: one.index });
+  const bad = box.nodes.some((node) => node.verdict !== undefined && node.verdict !== "pass");
+  // Side by side the box is narrow and high, below one another wide and low.
+  const lines = box.height < 64 ? [[place, one?.note].filter(Boolean).join(" · ")] : [place, one?.note];
+  return s(
+    "g",
+    {
+      class: `box ${box.kind}${first ? " first" : ""}${bad ? " open" : ""}`,
+      transform: `translate(${box.x} ${box.y})`,
+    },
+    s("title", {}, `${title(lang, box)}${one === undefined ? "" : ` · ${one.rec}`}`),
+    // A pile: this box stands for several entries.
+    one === undefined && s("rect", { x: 4, y: 4, width: box.width, height: box.height, rx: 10, class: "under" }),
+    s("rect", { width: box.width, height: box.height, rx: 10 }),
+    s("text", { x: 11, y: 24, class: "name" }, cut(kindName(lang, box.kind), (box.width - 18) / 7)),
+    lines.map(
+      (line, i) =>
+        line !== undefined && s("text", { x: 11, y: 43 + 16 * i, class: "place" }, cut(line, (box.width - 18) / 5.9)),
+    ),
+  );
+}
+
+/** Cuts a line to so many Latin letters' width; a Chinese character counts as two. */
+function cut(text: string, letters: number): string {
+  let used = 0;
+  let out = "";
+  for (const char of text) {
+    used += /[\u2e80-\uffef]/.test(char) ? 1.8 : 1;
+    if (used > letters) return `${out.trimEnd()}…`;
+    out += char;
+  }
+  return out;
+}
+
+function title(lang: Lang, box: Box): string {
+  const [one] = box.nodes;
+  if (box.nodes.length > 1) return say(lang, "trace.group", { n: box.nodes.length, type: kindName(lang, box.kind) });
+  const place = one === undefined ? "" : say(lang, "trace.entry", { index: one.index });
+  return [kindName(lang, box.kind), place, one?.note].filter(Boolean).join(", ");
+}
+
+/** A predicate's kind in the reader's language. */
+export function kindName(lang: Lang, kind: string): string {
+  return sayIfKnown(lang, `type.${kind}`) ?? say(lang, "type.other");
+}
+
+function traceList(lang: Lang, nodes: readonly TraceNode[], edges: readonly TraceEdge[]): Child {
+  return h(
+    "ol",
+    { class: "trace-list" },
+    nodes.map((node) =>
+      h(
+        "li",
+        {},
+        h("strong", {}, kindName(lang, kindOf(node.type))),
+        ` · ${say(lang, "trace.entry", { index: node.index })}`,
+        node.note !== undefined && ` · ${node.note}`,
+        " ",
+        h("code", {}, node.rec),
+        edges
+          .filter((edge) => edge.from === node.index)
+          .map((edge) =>
+            h(
+              "span",
+              { class: "edge" },
+              ` → ${edge.role}: ${say(lang, "trace.entry", { index: edge.to })}`,
+              edge.verdict !== undefined &&
+                edge.verdict !== "pass" &&
+                ` (${say(lang, `verdict.word.${edge.verdict}`)})`,
+            ),
+          ),
+      ),
+    ),
+  );
+}
