@@ -95,6 +95,11 @@ const TABLE: readonly Row[] = [
     says: "the pages import the verifier and types of ledger/api",
   },
   {
+    from: /^demo\/src\/(up|story)\.ts$/,
+    allows: (to) => foreign(to) || verifier(to) || inside("demo")(to) || to === "packages/ledger/src/main",
+    says: "up and story start a ledger; what they record goes over HTTP",
+  },
+  {
     from: /^demo\//,
     allows: (to) => foreign(to) || verifier(to) || inside("demo")(to),
     says: "the demo model knows the ledger only through its HTTP surfaces",

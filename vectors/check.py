@@ -157,6 +157,10 @@ def open_edited(v, edit):
     salt, value = payload.slot_salts(dek, len(v["slots"]))[slot], value_of(v["slots"][slot])
     chunks = payload.seal_chunks(dek, rec, slot, value)
     blob = b"".join(chunks)
+    if "valueFlip" in edit:
+        other = bytearray(value)
+        other[edit["valueFlip"]] ^= 1
+        chunks = payload.seal_chunks(dek, rec, slot, bytes(other))
     if "swap" in edit:
         a, b = edit["swap"]
         chunks[a], chunks[b] = chunks[b], chunks[a]
@@ -266,7 +270,15 @@ def run_note(file):
             outcome.append(one if seconds is None else {**one, "timestamp": seconds})
         same(outcome, v["outcome"], "outcome")
 
-    return each(file, valid, lambda v: refused(lambda: note.split_note(v["note"])))
+    return each(file, valid, lambda v: refused(lambda: note.split_note(rule_text(v["rule"]) if "rule" in v else v["note"])))
+
+
+def run_ed25519(file):
+    def check(v, expected):
+        verified = note.ed25519(unhex(v["publicKey"]), unhex(v["message"]), unhex(v["signature"]))
+        same(verified, expected, "verified")
+
+    return each(file, lambda v: check(v, True), lambda v: check(v, False))
 
 
 def run_cosignature(file):

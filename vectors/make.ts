@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { canonicalVectors, decimalVectors } from "./make/canonical.ts";
 import { entryVectors } from "./make/entries.ts";
 import { evidenceVectors, receiptFileVectors } from "./make/evidence.ts";
-import { checkpointVectors, cosignatureVectors, dsseVectors, merkleVectors, noteVectors, receiptVectors, vkeyVectors } from "./make/log.ts";
+import { checkpointVectors, cosignatureVectors, dsseVectors, ed25519Vectors, merkleVectors, noteVectors, receiptVectors, vkeyVectors } from "./make/log.ts";
 import { commitmentVectors, journalVectors, rowsVectors, sealedVectors, wrappingVectors } from "./make/payload.ts";
 import { policyVectors, trustVectors } from "./make/trust.ts";
 
@@ -21,6 +21,7 @@ const files: { readonly [name: string]: object } = {
   vkey: vkeyVectors,
   checkpoint: checkpointVectors,
   note: noteVectors,
+  ed25519: ed25519Vectors,
   cosignature: cosignatureVectors,
   receipt: receiptVectors,
   dsse: dsseVectors,

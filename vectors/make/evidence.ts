@@ -286,6 +286,9 @@ const invalid = [
   twin("base64 not padded", "one text for one value", "fail", "format", set(answer, ["opened", 0, "salt"], at(answer, "opened", 0, "salt").replace("=", ""))),
   twin("base64 with unused bits", "one text for one value", "fail", "format", set(answer, ["entries", 0, "proof", 0], proofOf(0)[0]!.replace(/.=$/, (end) => `${"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"["ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".indexOf(end[0]!) + 1]!}=`))),
   twin("a proof hash of 31 bytes", "32 bytes", "fail", "format", set(answer, ["entries", 0, "proof", 0], b64(Buffer.from(proofOf(0)[0]!, "base64").subarray(1)))),
+  twin("a value as a number", "base64", "fail", "format", set(answer, ["opened", 0, "value"], 1)),
+  twin("the checkpoint as a list of lines", "a text", "fail", "format", set(answer, ["checkpoint"], note.split("\n"))),
+  twin("an opening as a text", "an object", "fail", "format", set(answer, ["opened", 0], "request")),
   twin("a negative index", "an index", "fail", "format", set(answer, ["entries", 0, "index"], -1)),
   twin("an unknown question", "a fixed list", "fail", "format", set(answer, ["ask"], "Q10")),
   twin("a closing named twice", "rising", "fail", "format", set(answer, ["registers"], [12, 12])),
@@ -302,6 +305,8 @@ const invalid = [
   twin("signed by another key than the file names", "the file's own key did not sign", "fail", "log signature", set(answer, ["checkpoint"], `${body}\n${signatureLine(otherKey, body)}${witnessLine}\n`)),
   twin("no signature at all", "not a note", "fail", "log signature", set(answer, ["checkpoint"], body)),
   twin("signed by a stranger throughout", "key not trusted: signer unknown", "not-checked", "log signature", set(set(answer, ["checkpoint"], `${body}\n${signatureLine(otherKey, body)}${witnessLine}\n`), ["log", "vkey"], otherKey.vkey)),
+  twin("two keys of the log, the trusted one's line invalid", "a trusted key's signature is invalid", "fail", "log signature", set(set(answer, ["checkpoint"], `${note.replace(logLine, `— ${ORIGIN} ${bitOf(logLine.split(" ")[2]!, 20)}`)}${signatureLine(otherKey, body)}`), ["log", "vkey"], otherKey.vkey)),
+  twin("two keys of the log signed, the file names the one that is not trusted", "log.vkey is not the trusted key that verified", "fail", "log signature", set(set(answer, ["checkpoint"], `${note}${signatureLine(otherKey, body)}`), ["log", "vkey"], otherKey.vkey)),
   // Witnesses
   twin("a flipped bit in a trusted witness's signature", "invalid signature by a trusted key", "fail", "witnesses", set(answer, ["checkpoint"], note.replace(witnessLine, `— ${witnessKey.name} ${bitOf(witnessLine.split(" ")[2]!, 40)}`)), "log and witness"),
   twin("the witness's time changed", "the time is signed", "fail", "witnesses", set(answer, ["checkpoint"], note.replace(witnessLine, `— ${witnessKey.name} ${bitOf(witnessLine.split(" ")[2]!, 11)}`)), "log and witness"),
@@ -333,6 +338,7 @@ const invalid = [
   twin("another row's text", "does not recompute", "fail", "row", set(lineage, ["opened", 1, "value"], b64(rows[1]!)), "log", "lineage"),
   twin("another row's number", "the place is in the path", "fail", "row", set(lineage, ["opened", 1, "row"], 1), "log", "lineage"),
   twin("a row beyond the dataset", "it has 3", "fail", "row", set(lineage, ["opened", 1, "row"], 3), "log", "lineage"),
+  twin("a row of a record without rows", "an output has none", "fail", "row", set(lineage, ["opened", 1, "index"], log.indexOf("model")), "log", "lineage"),
   // Coverage
   { ...twin("the decision left out", "the file leaves its own question open", "not-checked", "", set(without(answer, "entries", 3), ["registers"], [12])), state: "not-checked" },
   { ...twin("the policy left out", "the file leaves its own question open", "not-checked", "", without(answer, "entries", 1)), state: "not-checked" },

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { b64, canonical, concat, consistencyPath, cosignatureLine, fake, fakeRec, flip, hex, inclusionPath, leafHash, logKey, ORIGIN, otherKey, receiptsKey, sha256, signatureLine, treeRoot, u64be, utf8, witness2Key, witnessKey, type Signer } from "./lib.ts";
 
 const entries = Array.from({ length: 13 }, (_, i) => utf8(`entry ${i}`));
@@ -77,6 +78,7 @@ export const vkeyVectors = {
     { name: "no name", why: "names are not empty", vkey: (() => { const key = concat(Buffer.of(1), logKey.publicKey); return `+${hex(sha256(utf8("\n"), key).subarray(0, 4))}+${b64(key)}`; })() },
     { name: "space in the name", why: "lines are split at spaces", vkey: (() => { const key = concat(Buffer.of(1), logKey.publicKey); return `a b+${hex(sha256(utf8("a b\n"), key).subarray(0, 4))}+${b64(key)}`; })() },
     { name: "base64 with a line end", why: "one text for one key", vkey: `${logKey.vkey}\n` },
+    { name: "no key behind the type", why: "a key is missing", vkey: `x+${hex(sha256(utf8("x\n"), Buffer.of(1)).subarray(0, 4))}+AQ==` },
     { name: "two parts", why: "three parts", vkey: `${parts[0]}+${parts[1]}` },
     { name: "nothing", why: "three parts", vkey: "" },
   ],
@@ -152,8 +154,48 @@ export const noteVectors = {
     wrongNote("tab", "no control characters but newline", signed.replace("8", "\t8")),
     wrongNote("base64 not padded", "one text for one signature", signed.replace(/=*\n$/, "\n")),
     wrongNote("signature of 4 bytes with its key id", "a signature is missing", `${text}\n— x ${b64(logKey.keyId)}\n`),
+    { name: "65 signature lines", why: "at most 64", code: "note/too-many-signatures", rule: { before: `${text}\n`, repeat: signatureLine(logKey, text), times: 65, after: "" } },
     wrongNote("plus in the name", "vkeys are split at it", `${text}\n— a+b ${b64(concat(logKey.keyId, logKey.sign(utf8(text))))}\n`),
     wrongNote("blank line behind the signatures", "nothing follows", `${signed}\n`),
+  ],
+};
+
+const ORDER = 2n ** 252n + 27742317777372353535851937790883648493n;
+const little = (bytes: Uint8Array): bigint => BigInt(`0x${hex(Buffer.from(bytes).reverse())}`);
+const toLittle = (n: bigint): Buffer => Buffer.from(n.toString(16).padStart(64, "0"), "hex").reverse();
+const sha512 = (...parts: Uint8Array[]): Buffer => createHash("sha512").update(concat(...parts)).digest();
+const message = utf8("a message");
+const good = logKey.sign(message);
+const identity = toLittle(1n);
+const base = toLittle(0x6666666666666666666666666666666666666666666666666666666666666658n);
+/** S for an R of one's choice: what only the holder of the key can make, and verifiers in the wild disagree about. */
+function signWithR(R: Buffer): Buffer {
+  const secret = sha512(logKey.seed).subarray(0, 32);
+  secret[0]! &= 248;
+  secret[31] = (secret[31]! & 127) | 64;
+  const k = little(sha512(R, logKey.publicKey, message)) % ORDER;
+  return concat(R, toLittle((k * little(secret)) % ORDER));
+}
+const ed = (name: string, why: string, signature: Buffer, publicKey: Buffer = logKey.publicKey, signed: Buffer = message) => ({
+  name, why, publicKey: hex(publicKey), message: hex(signed), signature: hex(signature),
+}); // prettier-ignore
+
+export const ed25519Vectors = {
+  format: "Ed25519 as every line of ours verifies it",
+  about: "RFC 8032 without the cofactor, S < L, and neither key nor R of low order or written in another than its canonical way: what every verifier in the wild accepts.",
+  valid: [ed("a message", "", good), ed("an empty message", "", logKey.sign(Buffer.alloc(0)), logKey.publicKey, Buffer.alloc(0)), ed("another key", "", otherKey.sign(message), otherKey.publicKey)].map(({ why: _, ...one }) => one),
+  invalid: [
+    ed("a bit of R", "does not verify", flip(good, 3)),
+    ed("a bit of S", "does not verify", flip(good, 40)),
+    ed("another message", "does not verify", good, logKey.publicKey, utf8("another message")),
+    ed("another key", "does not verify", good, otherKey.publicKey),
+    ed("S + L", "S is below the order of the group: one signature, one text", concat(good.subarray(0, 32), toLittle(little(good.subarray(32)) + ORDER))),
+    ed("a key of low order", "one signature fits every message", concat(base, toLittle(1n)), identity),
+    ed("a key that is not written canonically", "y is below 2^255-19", concat(base, toLittle(1n)), toLittle(2n ** 255n - 18n)),
+    ed("R of low order", "some verifiers refuse it", signWithR(identity)),
+    ed("a key that is no point", "not on the curve", good, toLittle(2n)),
+    ed("63 bytes", "64 bytes", good.subarray(1)),
+    ed("a key of 31 bytes", "32 bytes", good, logKey.publicKey.subarray(1)),
   ],
 };
 

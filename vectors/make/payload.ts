@@ -259,6 +259,8 @@ export const sealedVectors = {
       { name: "cut inside a chunk", why: "GCM", edit: { cut: 700_000 } },
       { name: "a bit flipped", why: "GCM", edit: { flip: 1_000_000 } },
       { name: "a byte behind the end", why: "GCM", edit: { append: "00" } },
+      { name: "nothing", why: "the total is in the head", edit: { cut: 0 } },
+      { name: "another value, sealed under the right key", why: "the head is recomputed", edit: { valueFlip: 70_000 } },
     ],
   },
 };

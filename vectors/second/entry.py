@@ -261,6 +261,8 @@ def also(name, predicate):
     if name == "removal":
         later = predicate["state"] != "ordered"
         need(later == ("order" in predicate) == ("custodians" in predicate), "order and custodians")
+        failed = predicate.get("custodians", {}).get("vault") == "failed"
+        need(failed == (predicate["state"] == "failed"), "failed exactly where a custodian failed")
     if name == "registers":
         names = [one["name"] for one in predicate["last"]]
         need("registers" not in names and names == sorted(set(names)), "each other register once, sorted")

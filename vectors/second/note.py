@@ -11,7 +11,7 @@ from .tree import sha256
 
 ED25519, COSIGNATURE = 1, 4
 P = 2**255 - 19
-# Points of low order (y, without the sign bit): under such a key one signature fits many messages.
+# Points of low order (y, without the sign bit): under such a key one signature fits many messages, and verifiers disagree about such an R.
 LOW_ORDER = {
     0,
     1,
@@ -35,9 +35,10 @@ def unbase64(text):
 def ed25519(public_key, message, signature):
     if len(public_key) != 32 or len(signature) != 64:
         return False
-    y = int.from_bytes(public_key, "little") & (2**255 - 1)
-    if y >= P or y in LOW_ORDER:
-        return False
+    for point in (public_key, signature[:32]):
+        y = int.from_bytes(point, "little") & (2**255 - 1)
+        if y >= P or y in LOW_ORDER:
+            return False
     try:
         Ed25519PublicKey.from_public_bytes(public_key).verify(signature, message)
     except (InvalidSignature, ValueError):

@@ -1,5 +1,5 @@
 // What somebody types who holds a file and knows whom he trusts.
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { chmodSync, mkdirSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -73,9 +73,10 @@ describe("a good file", () => {
   });
   it("can be read from a pipe", async () => {
     execFileSync("mkfifo", [join(terminal.folder, "pipe")]);
-    const ran = terminal.spur("verify pipe --trust trust.json");
-    put("pipe", good);
-    expect((await ran).exit).toBe(0);
+    // From another process: here, the writer would wait for a reader that waits for him.
+    const writer = spawn("cp", [join(terminal.folder, "answer.evidence.json"), join(terminal.folder, "pipe")]);
+    expect((await terminal.spur("verify pipe --trust trust.json")).exit).toBe(0);
+    writer.kill();
   });
   it("with --all lists every finding", async () => {
     const short = (await terminal.spur("verify answer.evidence.json --trust trust.json")).out;

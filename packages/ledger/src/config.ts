@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { parse } from "yaml";
@@ -77,7 +78,8 @@ export function resolveConfig(flags: ConfigSource, env: Readonly<Record<string, 
       hint: "Put TLS in front and keep loopback, or say --expose if you know that keys and answers will cross the network in clear.",
     });
   }
-  const origin = set.origin ?? (demo ? "demo.spur.invalid/log" : "spur.invalid/log");
+  // Only a new log takes it; a name of its own keeps two logs on one machine apart in everybody's trust.
+  const origin = set.origin ?? `${demo ? "demo.spur.invalid" : "spur.invalid"}/${randomBytes(4).toString("hex")}`;
   if (!/^[^\s+\u0000-\u001f]{1,200}$/u.test(origin)) throw new SpurError("config/origin", `${JSON.stringify(origin)} is no origin`, { hint: "Use a schema-less URL prefix such as example.com/log, without spaces or +." }); // prettier-ignore
   const named = typeof set.upstream === "string" ? [set.upstream] : (set.upstream ?? []);
   const keyEnv = set.upstreamKeyEnv === undefined ? {} : { keyEnv: set.upstreamKeyEnv };

@@ -1,28 +1,31 @@
 import { randomBytes } from "node:crypto";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import { equalBytes, utf8 } from "@spur/verifier/bytes";
 import { formatCheckpoint } from "@spur/verifier/note/checkpoint";
 import { formatNote } from "@spur/verifier/note/note";
 import { EMPTY_ROOT, leafHash } from "@spur/verifier/tlog/merkle";
-import { Bug, SpurError } from "./errors.ts";
+import { Bug, diskErrorByName, SpurError } from "./errors.ts";
 import { MAX_UNPUBLISHED_ENTRIES, MAX_UNPUBLISHED_MS, TILE_WIDTH } from "./log/constants.ts";
 import { Materialiser } from "./log/materialise.ts";
 import { plan, type LogState, type Numbered } from "./log/plan.ts";
 import { readFullBundle } from "./log/read-log.ts";
-import { checkpointMemory, holdAgainst, readEdge, sweepTemporary, treeFromFiles, type Memory, type StoredLog } from "./log/recover.ts";
+import {
+  checkpointMemory, holdAgainst, lastHour, NOTHING_RECOVERED, readEdge, refuseNewerFiles, sweepTemporary, treeFromFiles, type Memory, type StoredLog,
+} from "./log/recover.ts"; // prettier-ignore
 import { readSeen, writeSeen } from "./log/seen.ts";
 import { createSigningKey, readSigningKey, type SigningKey } from "./log/signing-key.ts";
 import { partialFiles } from "./log/tiles.ts";
-import { append, EMPTY_TREE, type FullTile, type Tree } from "./log/tree.ts";
-import { openDatabase } from "./storage/database.ts";
-import { makeFolder, writeDurable } from "./storage/durable-file.ts";
+import { append, type FullTile, type Tree } from "./log/tree.ts";
+import { openDatabase, peekHead } from "./storage/database.ts";
+import { makeFolder, readFolderIfThere, syncFolder, writeDurable } from "./storage/durable-file.ts";
 import { lockFolder, type Lock } from "./storage/lock.ts";
 import { sqliteLogStore, type LogStore } from "./storage/log-store.ts";
 import { sqliteVaultStore, type VaultStore } from "./storage/vault-store.ts";
-import { destroyContents, finishDestruction } from "./vault/destroy.ts";
+import { destroyContents, finishDestruction, payloadFiles } from "./vault/destroy.ts";
 import { Keyring } from "./vault/keyring.ts";
+import { collectOrphans } from "./vault/orphans.ts";
 import { createRoot, destroyRoot, readRoot, rootIds } from "./vault/root-key.ts";
 
 /** Ciphertext and data key of a draft, as the worker stores them. */
@@ -55,7 +58,10 @@ export interface CoreOptions {
   readonly keys: string;
   /** Used when the log is made; an existing log keeps its own. */
   readonly origin: string;
+  /** Milliseconds that never go back, from any beginning. */
   readonly now: () => number;
+  /** The time of day, in milliseconds since 1970; by default the system's. */
+  readonly wallNow?: () => number;
 }
 
 export interface CoreInfo {
@@ -97,6 +103,8 @@ export class Core {
   #tail: Buffer[];
   #serial: number;
   #published: { size: number; atMs: number };
+  /** Recs of the journal rows that are open. */
+  readonly #journal: Set<string>;
   #seen: number;
   #pruned: number;
   #dead: SpurError | undefined;
@@ -119,6 +127,7 @@ export class Core {
     this.#folder = join(parts.options.data, "log");
     this.#materialiser = new Materialiser(this.#folder, parts.done);
     this.#published = { size: parts.published, atMs: parts.options.now() };
+    this.#journal = new Set(parts.vault.journalRows().map(({ rec }) => rec));
     this.#seen = parts.seen;
     this.#pruned = parts.done;
     this.info = {
@@ -136,20 +145,25 @@ export class Core {
     const { data, keys } = options;
     makeFolder(data);
     makeFolder(keys, 0o700);
-    const locks = [lockFolder(data), lockFolder(keys)];
+    const locks: Lock[] = [];
     let database: DatabaseSync | undefined;
     try {
-      if (!existsSync(join(data, "ledger.sqlite"))) refuseForgotten(keys);
+      locks.push(lockFolder(data));
+      locks.push(lockFolder(keys));
+      const unfinished = existsSync(join(keys, CREATING));
+      if (!existsSync(join(data, "ledger.sqlite")) && !unfinished) refuseForgotten(options);
+      await refuseOlder(data, keys);
       database = openDatabase(join(data, "ledger.sqlite"));
       const log = sqliteLogStore(database);
       const vault = sqliteVaultStore(database);
       const created = vault.meta("origin") === undefined;
+      if (created && !unfinished) refuseForgotten(options);
       if (created) create(options, log, vault, database, locks);
       return await Core.#recover(options, { database, log, vault, locks, created });
     } catch (error) {
       database?.close();
       for (const lock of locks) lock.release();
-      throw error;
+      throw diskErrorByName(error);
     }
   }
 
@@ -160,8 +174,10 @@ export class Core {
     const { log, vault, locks } = parts;
     const folder = join(options.data, "log");
     const instance = text(vault, "instance");
+    const [dataLock, keysLock] = locks as [Lock, Lock];
     for (const lock of locks) {
-      if (lock.instance !== instance) {
+      // A backup carries no lock file: the database inside says whose copy it is.
+      if (lock.instance !== instance && !(lock === dataLock && lock.instance === undefined && keysLock.instance === instance)) {
         throw new SpurError("data/not-a-pair", "the data folder and the keys folder do not belong together", {
           status: 503,
           hint: "Give --keys the folder that was made with this data folder. Nothing was changed.",
@@ -173,7 +189,7 @@ export class Core {
     const head = log.readHead();
     const stored: StoredLog = { ...head, rows: log.rows, firstRow: log.firstRow };
     // The rollback guard speaks first: an older copy also lacks its root key, but "older copy" is what the operator must read.
-    if (seen !== undefined && seen.size > head.size) await holdAgainst([{ where: "the keys folder", ...seen }], folder, { tree: EMPTY_TREE, tail: [], rowsFrom: 0 }, stored);
+    if (seen !== undefined && seen.size > head.size) await holdAgainst([{ where: "the keys folder", ...seen }], folder, NOTHING_RECOVERED, stored);
     const logKey = readSigningKey(options.keys, "log.key", origin);
     const receiptsKey = readSigningKey(options.keys, "receipts.key", `${origin}/receipts`);
     const keyring = Keyring.open(vault, readRoot(options.keys, text(vault, "root_id")));
@@ -183,14 +199,20 @@ export class Core {
     const published = checkpointMemory(folder, logKey.vkey);
     if (published !== undefined) memories.push(published);
     await holdAgainst(memories, folder, recovered, stored);
+    refuseNewerFiles(folder, head.size);
     // All checks have passed: from here on things may be written and deleted.
+    if (dataLock.instance === undefined) dataLock.setInstance(instance);
     sweepTemporary(options.data);
+    sweepTemporary(options.keys);
+    if (existsSync(join(options.keys, CREATING))) endCreation(options.keys);
+    // What an earlier process committed may lie in a write-ahead log whose fsync failed: it is written again, to the database, and synced.
+    if (!vault.truncateWal()) throw new Bug("a reader on the vault file");
     log.write(() => {
       keyring.renewJournalKek();
     });
     const core = new Core({
       options, ...parts, logKey, receiptsKey, keyring,
-      state: { tree: recovered.tree, root: head.root, registers: log.readRegisters() },
+      state: { tree: recovered.tree, root: head.root, at: lastHour(folder, recovered, stored), registers: log.readRegisters() },
       tail: recovered.tail, done: recovered.rowsFrom, published: published?.size ?? 0, seen: seen?.size ?? 0,
     }); // prettier-ignore
     await core.#materialiseRows(recovered.rowsFrom);
@@ -200,16 +222,21 @@ export class Core {
     });
     const destroyed = vault.openTombstones().filter(({ state }) => state === "destroyed");
     if (destroyed.length > 0) finishDestruction(core.#destroyDeps(), destroyed);
+    collectOrphans(options.data, (options.wallNow ?? Date.now)(), (rec) => {
+      const index = log.indexOf(rec);
+      const payload = index === undefined ? undefined : vault.payloadOf(index);
+      return payload === undefined ? [] : payloadFiles(payload);
+    });
     return core;
   }
 
   /** Writes the full tiles again whose entries are still rows. */
   async #materialiseRows(from: number): Promise<void> {
-    const size = Math.floor(this.#state.tree.size / TILE_WIDTH) * TILE_WIDTH;
-    if (from >= size) return;
+    if (from + TILE_WIDTH > this.size) return;
     // From the tree up to `from`, so that upper tiles that become full over the rows are found again.
     let tree: Tree = treeFromFiles(this.#folder, from);
-    for (let at = from; at < size; at += TILE_WIDTH) {
+    // To the size as it is after every wait: what is committed meanwhile comes after a gap, and is not counted as done by itself.
+    for (let at = from; at + TILE_WIDTH <= this.size; at += TILE_WIDTH) {
       const entries = this.#log.rows(at, TILE_WIDTH).map(({ bytes }) => Buffer.from(bytes));
       const grown = append(tree, entries.map(leafHash));
       tree = grown.tree;
@@ -223,8 +250,10 @@ export class Core {
     return this.#state.tree.size;
   }
 
-  head(): { size: number; root: Uint8Array; published: number } {
-    return { size: this.size, root: this.#state.root, published: this.#published.size };
+  /** `failed`: why nothing can be published at present. */
+  head(): { size: number; root: Uint8Array; published: number; failed?: string } {
+    const failed = (this.#dead ?? this.#materialiser.failed)?.message;
+    return { size: this.size, root: this.#state.root, published: this.#published.size, ...(failed === undefined ? {} : { failed }) };
   }
 
   /** True while appends should wait for the files. */
@@ -238,13 +267,16 @@ export class Core {
     const results = new Array<OpResult>(ops.length);
     const appends: { at: number; op: Extract<Op, { kind: "append" }> }[] = [];
     const journals: Extract<Op, { kind: "journal" }>[] = [];
-    const targets = new Set<string>();
+    const batch = { targets: new Set<string>(), appended: new Set<string>(), begun: new Set<string>() };
     ops.forEach((op, at) => {
-      const refused = this.#refuse(op, targets);
+      const refused = this.#refuse(op, batch);
       if (refused !== undefined) results[at] = { refused };
-      else if (op.kind === "append") appends.push({ at, op });
-      else {
+      else if (op.kind === "append") {
+        appends.push({ at, op });
+        for (const { rec } of op.drafts) batch.appended.add(rec);
+      } else {
         journals.push(op);
+        batch.begun.add(op.rec);
         results[at] = { entries: [] };
       }
     });
@@ -271,11 +303,20 @@ export class Core {
       throw this.#dead;
     }
     this.#state = next.next;
+    for (const { rec } of journals) this.#journal.add(rec);
+    planned.forEach((result, i) => {
+      const finishes = appends[i]?.op.finishes;
+      if (finishes !== undefined && "entries" in result) this.#journal.delete(finishes);
+    });
     this.#fillBundles(next.entries.map(({ bytes }) => bytes), next.full); // prettier-ignore
     return results;
   }
 
-  #refuse(op: Op, targets: Set<string>): SpurError | undefined {
+  #refuse(op: Op, batch: { targets: Set<string>; appended: ReadonlySet<string>; begun: ReadonlySet<string> }): SpurError | undefined {
+    const used = (rec: string): SpurError => new SpurError("record/rec-used", `rec ${rec} is taken`, { status: 409 });
+    if (op.kind === "journal" && (this.#journal.has(op.rec) || batch.begun.has(op.rec) || batch.appended.has(op.rec) || this.#log.indexOf(op.rec) !== undefined)) {
+      return used(op.rec);
+    }
     if (op.kind === "journal" || op.essential !== true) {
       const unpublished = this.size - this.#published.size;
       const late = unpublished > 0 && this.#options.now() - this.#published.atMs > MAX_UNPUBLISHED_MS;
@@ -287,7 +328,10 @@ export class Core {
       }
     }
     if (op.kind === "append") {
-      for (const { orders } of op.drafts) {
+      const { targets } = batch;
+      for (const { rec, orders } of op.drafts) {
+        // Whoever learns the rec of an answer under way must not take its place in the log: the answer could never be recorded.
+        if ((this.#journal.has(rec) || batch.begun.has(rec)) && op.finishes !== rec) return used(rec);
         if (orders === undefined) continue;
         if (targets.has(orders) || this.#vault.tombstoneOf(orders) !== undefined) {
           return new SpurError("removal/already", `the removal of ${orders} is on record`, { status: 409 });
@@ -330,6 +374,10 @@ export class Core {
       this.#published = { size: tree.size, atMs: this.#options.now() };
       return { size: tree.size, checkpoint: undefined };
     }
+    if (this.#materialiser.failed !== undefined) {
+      await this.#materialiser.restart();
+      await this.#materialiseRows(this.#materialiser.done);
+    }
     await this.#materialiser.settled();
     await this.#materialiser.write(partialFiles(this.#folder, tree, tail));
     if (this.#dead !== undefined) throw this.#dead; // a commit may have failed while the files were written
@@ -339,7 +387,11 @@ export class Core {
       this.#fatal(() => {
         this.#log.sign(tree.size, root, this.#logKey.vkey);
       });
-    } else if (!equalBytes(before, root)) throw new Bug(`size ${tree.size} was signed with another root`);
+    } else if (!equalBytes(before, root)) {
+      this.#fatal(() => {
+        throw new Bug(`size ${tree.size} was signed with another root`);
+      });
+    }
     const note = formatCheckpoint({ origin: this.info.origin, size: tree.size, root });
     const checkpoint = utf8(
       formatNote(note, [{ name: this.#logKey.name, keyId: this.#logKey.keyId, signature: this.#logKey.sign(utf8(note)) }]),
@@ -363,6 +415,7 @@ export class Core {
 
   /** Durable when it returns: an older copy of the data folder will be noticed from here on. */
   advanceSeen(size = this.size, root: Uint8Array = this.#state.root): void {
+    this.#alive();
     if (size <= this.#seen) return;
     writeSeen(this.#options.keys, { size, root });
     this.#seen = size;
@@ -377,6 +430,7 @@ export class Core {
 
   /** Entries [from, from + count), from rows or bundles, as far as there are any. */
   read(from: number, count: number): Uint8Array[] {
+    this.#alive();
     const out: Uint8Array[] = [];
     const to = Math.min(this.size, from + count);
     const rowsFrom = this.#log.firstRow() ?? this.size;
@@ -391,6 +445,7 @@ export class Core {
 
   /** The record's place, owner and removal, from the tables. */
   locate(rec: string): { index: number; owner: string; removal?: "ordered" | "destroyed" | "completed"; order?: number; lost?: true } | undefined {
+    this.#alive();
     const found = this.#log.ownerOf(rec);
     if (found === undefined) return undefined;
     const tombstone = this.#vault.tombstoneOf(rec);
@@ -404,6 +459,7 @@ export class Core {
 
   /** Unwraps a record's data key. The tombstone is looked at in the call that unwraps: nothing can come between. */
   unwrap(rec: string): Unwrapped {
+    this.#alive();
     const found = this.#log.ownerOf(rec);
     if (found === undefined) throw new SpurError("record/unknown", rec, { status: 404 });
     if (this.#vault.tombstoneOf(rec) !== undefined) throw new SpurError("record/removed", rec, { status: 410 });
@@ -425,16 +481,19 @@ export class Core {
 
   /** Journal rows that a crash left open, with their keys. */
   openJournal(): { rec: string; owner: string; ct: Uint8Array; dek: Uint8Array }[] {
+    this.#alive();
     return this.#vault.journalRows().map(({ rec, owner, ct, dek }) => ({ rec, owner, ct, dek: this.#keyring.unwrapJournal(dek) }));
   }
 
   /** Removals that are ordered and not completed: a start goes on with them. */
   openRemovals(): { rec: string; idx: number; order: number; state: string }[] {
+    this.#alive();
     return this.#vault.openTombstones().map(({ rec, idx, order_idx, state }) => ({ rec, idx, order: order_idx, state }));
   }
 
   /** Indexes of records whose content is due to leave. */
   due(nowMs: number, limit = 256): number[] {
+    this.#alive();
     return this.#vault.due(nowMs, limit).map(({ idx }) => idx);
   }
 
@@ -446,10 +505,10 @@ export class Core {
       if (tombstone === undefined) throw new Bug(`no removal of ${rec} is ordered`);
       return tombstone;
     });
-    const had = targets.map(({ rec, idx, state }) => ({ rec, had: state !== "ordered" || this.#vault.payloadOf(idx) !== undefined }));
+    const had = targets.map(({ rec, idx }) => ({ rec, had: this.#vault.payloadOf(idx) !== undefined }));
     const ordered = targets.filter(({ state }) => state === "ordered");
     if (ordered.length > 0) destroyContents(this.#destroyDeps(), ordered);
-    else finishDestruction(this.#destroyDeps(), targets);
+    finishDestruction(this.#destroyDeps(), targets); // also of those that an error left half destroyed
     return had;
   }
 
@@ -468,13 +527,18 @@ export class Core {
 
   /** After an error inside a transaction nothing more is done with this handle. */
   #fatal(work: () => void): void {
-    if (this.#dead !== undefined) throw this.#dead;
+    this.#alive();
     try {
       work();
     } catch (error) {
       this.#dead = error as SpurError;
       throw error;
     }
+  }
+
+  // A transaction that failed may still be open on this handle: what is read there may never have happened.
+  #alive(): void {
+    if (this.#dead !== undefined) throw this.#dead;
   }
 
   /** The error after which the process must end. */
@@ -484,6 +548,7 @@ export class Core {
 
   /** Payload rows from a serial on, for the custody audit; data keys unwrapped one by one. */
   custodyPage(fromSerial: number, limit: number) {
+    this.#alive();
     return this.#vault.payloadsFrom(fromSerial, limit).map((payload) => {
       const wrapped = this.#vault.dekOf(payload.serial)?.wrapped;
       let dek: Uint8Array | undefined;
@@ -497,6 +562,7 @@ export class Core {
   }
 
   accessKeys(): { id: string; hash: Uint8Array; scopes: string; label: string; createdMs: number; revokedMs: number | null }[] {
+    this.#alive();
     const rows = this.#database.prepare("select id, hash, scopes, label, created_ms, revoked_ms from access_keys").all() as {
       id: string; hash: Uint8Array; scopes: string; label: string; created_ms: number; revoked_ms: number | null;
     }[]; // prettier-ignore
@@ -519,11 +585,13 @@ export class Core {
 
   /** A consistent copy of the database without any key; the caller adds the files. */
   backupDatabase(to: string): void {
+    this.#alive();
     this.#database.prepare("vacuum into ?").run(to);
   }
 
   /** Small operational values (never content). */
   meta(name: string): string | undefined {
+    this.#alive();
     const value = this.#vault.meta(`x-${name}`);
     return value === undefined ? undefined : Buffer.from(value).toString("utf8");
   }
@@ -538,7 +606,7 @@ export class Core {
   async close(): Promise<void> {
     await this.#materialiser.settled().catch(() => undefined);
     try {
-      this.#vault.truncateWal();
+      if (this.#dead === undefined) this.#vault.truncateWal();
     } finally {
       this.#database.close();
       for (const lock of this.#locks) lock.release();
@@ -552,8 +620,32 @@ const text = (vault: VaultStore, name: string): string => {
   return Buffer.from(value).toString("utf8");
 };
 
+/** In the keys folder while a log is being made: what else lies there has served no log yet. */
+const CREATING = "creating";
+
+function endCreation(keys: string): void {
+  unlinkSync(join(keys, CREATING));
+  syncFolder(keys);
+}
+
+/** An older copy is noticed before its database is opened for writing: nothing of it changes, not even a header. */
+async function refuseOlder(data: string, keys: string): Promise<void> {
+  const seen = readSeen(keys);
+  if (seen === undefined || !existsSync(join(data, "ledger.sqlite"))) return;
+  const { size, root } = peekHead(join(data, "ledger.sqlite"));
+  if (size >= seen.size) return;
+  const stored: StoredLog = { size, root, rows: () => [], firstRow: () => undefined };
+  await holdAgainst([{ where: "the keys folder", ...seen }], join(data, "log"), NOTHING_RECOVERED, stored);
+}
+
 /** The keys folder knows a log that the data folder does not hold: an emptied or wrong data folder must not start a new history. */
-function refuseForgotten(keys: string): void {
+function refuseForgotten({ data, keys }: CoreOptions): void {
+  if (["log/checkpoint", "log/tile"].some((path) => existsSync(join(data, path))) || readFolderIfThere(join(data, "payloads")).length > 0) {
+    throw new SpurError("log/rolled-back", `${data} holds files of a log, but its database is missing or empty`, {
+      status: 503,
+      hint: "Put ledger.sqlite back, see `npx spur recover --help`, or choose another --data and --keys for a new log. Nothing was changed.",
+    });
+  }
   const known = existsSync(join(keys, "seen")) || rootIds(keys).length > 0 || readdirSync(keys).some((name) => name.endsWith(".key") && name !== "operator.key");
   if (!known) return;
   throw new SpurError("log/rolled-back", `the data folder is empty, but ${keys} belongs to a log`, {
@@ -562,8 +654,10 @@ function refuseForgotten(keys: string): void {
   });
 }
 
-/** Crash inside: `origin` is written by the one transaction at the end; what stands before is made again or refused by name. */
+/** Crash inside: `origin` is written by the one transaction at the end; `creating` says that what stands before may be made again. */
 function create(options: CoreOptions, log: LogStore, vault: VaultStore, database: DatabaseSync, locks: readonly Lock[]): void {
+  writeDurable(join(options.keys, CREATING), Buffer.from("a log is being made\n"), 0o600);
+  for (const id of rootIds(options.keys)) destroyRoot(options.keys, id); // of a creation that a crash ended: it has wrapped nothing
   makeFolder(join(options.data, "log"));
   makeFolder(join(options.data, "payloads"));
   const instance = randomBytes(16).toString("hex");
@@ -577,4 +671,5 @@ function create(options: CoreOptions, log: LogStore, vault: VaultStore, database
     vault.setMeta("instance", Buffer.from(instance));
     Keyring.create(vault, root);
   });
+  endCreation(options.keys);
 }

@@ -14,6 +14,7 @@ export class LedgerThread {
   #ops: { id: number; op: Op }[] = [];
   #next = 1;
   #ended: SpurError | undefined;
+  #closing: Promise<void> | undefined;
 
   private constructor(worker: Worker, info: CoreInfo, waiting: Map<number, Waiting>) {
     this.#worker = worker;
@@ -31,6 +32,11 @@ export class LedgerThread {
       for (const one of waiting.values()) one.reject(error);
       waiting.clear();
     };
+    let told = false;
+    const tellFatal = (error: SpurError): void => {
+      if (!told) onFatal(error);
+      told = true;
+    };
     const info = new Promise<CoreInfo>((resolve, reject) => {
       waiting.set(0, { resolve: resolve as (value: never) => void, reject });
     });
@@ -38,7 +44,7 @@ export class LedgerThread {
       if ("fatal" in message) {
         const error = fromWire(message.fatal) as SpurError;
         end(error);
-        onFatal(error);
+        tellFatal(error);
         return;
       }
       for (const { id, value, error } of message.results) {
@@ -51,7 +57,7 @@ export class LedgerThread {
     worker.on("error", (cause) => {
       const error = new SpurError("log/commit-unknown", `the ledger's thread failed: ${(cause as Error).message}`, { status: 503, cause });
       end(error);
-      onFatal(error);
+      tellFatal(error);
     });
     worker.on("exit", () => {
       end(new SpurError("ledger/closed", "the ledger is closed", { status: 503 }));
@@ -102,9 +108,18 @@ export class LedgerThread {
     });
   }
 
-  /** Publishes nothing more; waits until what is committed is in files; ends the thread. */
-  async close(): Promise<void> {
-    if (this.#ended === undefined) await this.call("close");
+  /** Ends what was asked before; waits until it is in files; lets go of the folders and ends the thread. Asked later: `ledger/closed`. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    if (this.#ended === undefined) {
+      const closed = this.call("close");
+      this.#ended = new SpurError("ledger/closed", "the ledger is closed", { status: 503 });
+      await closed.catch(() => undefined);
+    }
     await this.#worker.terminate();
   }
 }

@@ -32,8 +32,8 @@ export function hourOf(ms: number): string {
 /** Throws SpurError `record/…` or `statement/schema` (422) for a draft that can never be recorded. */
 export function prepare(draft: Draft, atMs: number): Prepared {
   if (!/^[0-9a-f]{32}$/.test(draft.rec)) throw invalid("record/rec", "rec is 32 lower-case hex digits");
-  const head = `{"at":"${hourOf(atMs)}",`;
-  if (draft.dsse !== undefined) return { draft: envelopeDraft(draft, head), files: [] };
+  const at = hourOf(atMs);
+  if (draft.dsse !== undefined) return { draft: envelopeDraft(draft, at), files: [] };
   const known = PREDICATES.get(draft.predicateType);
   if (known === undefined) throw invalid("record/predicate-type", `unknown predicate type ${JSON.stringify(draft.predicateType)}`);
   const predicate = withCuts(draft.predicate) as JsonObject;
@@ -77,7 +77,8 @@ export function prepare(draft: Draft, atMs: number): Prepared {
       rec: draft.rec,
       reg: known.register,
       owner: draft.owner,
-      head: `${head}"evidence":"${draft.evidence}",`,
+      at,
+      head: `"evidence":"${draft.evidence}",`,
       middle,
       tail,
       references,
@@ -88,7 +89,7 @@ export function prepare(draft: Draft, atMs: number): Prepared {
   };
 }
 
-function envelopeDraft(draft: Draft, head: string): CoreDraft {
+function envelopeDraft(draft: Draft, at: string): CoreDraft {
   const { payload, payloadType, signatures } = draft.dsse as NonNullable<Draft["dsse"]>;
   const dsse = canonicalText({
     payload: Buffer.from(payload).toString("base64"),
@@ -99,7 +100,8 @@ function envelopeDraft(draft: Draft, head: string): CoreDraft {
     rec: draft.rec,
     reg: "foreign",
     owner: draft.owner,
-    head: `${head}"dsse":${dsse},"evidence":"${draft.evidence}",`,
+    at,
+    head: `"dsse":${dsse},"evidence":"${draft.evidence}",`,
     middle: `"rec":"${draft.rec}","reg":"foreign","retention":"${draft.retention}",`,
     tail: [""],
     references: [],

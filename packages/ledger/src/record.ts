@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { equalBytes, toBase64 } from "@spur/verifier/bytes";
 import { slotSalts } from "@spur/verifier/payload/commitment";
+import { leafHash } from "@spur/verifier/tlog/merkle";
 import { canonicalText, type JsonObject } from "@spur/verifier/statement/canonical";
 import { parseEntry } from "@spur/verifier/statement/entry";
 import { PREDICATES } from "@spur/verifier/statement/predicates";
@@ -130,7 +131,6 @@ export class Ledger implements Recorder {
         const opened = await this.openInside(draft.rec);
         if (opened.slots.some((value, i) => !sameValue(value, draft.slots?.[i]))) return undefined;
       }
-      const { leafHash } = await import("@spur/verifier/tlog/merkle");
       found.push({
         rec: draft.rec,
         index: place.index,

@@ -2,7 +2,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { hash } from "node:crypto";
 import { useSha256 } from "@spur/verifier/hash";
 import { Core, type CoreOptions, type Op } from "./core.ts";
-import { Bug, SpurError } from "./errors.ts";
+import { Bug, diskErrorByName, SpurError } from "./errors.ts";
 
 // The ledger's worker thread: takes what arrived while the last commit ran and commits it as one transaction.
 
@@ -41,11 +41,14 @@ const options = workerData as WorkerOptions;
 type Item = { id: number; op: Op } | { id: number; call: string; args: readonly unknown[] };
 const queue: Item[] = [];
 let running = false;
+let closing = false;
+let dead = false;
 let core: Core | undefined;
 let publishing: Promise<unknown> = Promise.resolve();
 let timer: NodeJS.Timeout | undefined;
 
-function wire(error: unknown): WireError {
+function wire(thrown: unknown): WireError {
+  const error = diskErrorByName(thrown);
   if (error instanceof SpurError) {
     return { code: error.code, detail: error.detail, status: error.status, ...(error.hint === undefined ? {} : { hint: error.hint }) };
   }
@@ -61,11 +64,18 @@ const send = (message: FromWorker): void => {
 /** A failed commit leaves the outcome unknown: everyone who waits is told so, and nothing is tried again on this handle. */
 function die(error: unknown): void {
   if (timer !== undefined) clearInterval(timer);
-  send({ results: queue.splice(0).map(({ id }) => ({ id, error: wire(error) })) });
-  send({ fatal: wire(error) });
+  const closes = queue.filter((item) => "call" in item && item.call === "close");
+  send({ results: queue.splice(0).filter((item) => !closes.includes(item)).map(({ id }) => ({ id, error: wire(error) })) }); // prettier-ignore
+  if (!dead) send({ fatal: wire(error) });
+  dead = true;
+  for (const { id } of closes) void answer(core as Core, id, "close", []); // the locks are let go all the same
 }
 
 async function drain(ledger: Core): Promise<void> {
+  if (ledger.dead !== undefined) {
+    die(ledger.dead);
+    return;
+  }
   if (running) return;
   running = true;
   try {
@@ -115,6 +125,11 @@ function publish(ledger: Core): Promise<unknown> {
   return turn;
 }
 
+/** Rows that are published and in files go, one small transaction between two commits. */
+async function prune(ledger: Core): Promise<void> {
+  while (!closing && ledger.prune()) await new Promise((resolve) => setImmediate(resolve));
+}
+
 let receiptsWaiting: { texts: readonly string[]; resolve: (notes: string[]) => void; reject: (error: unknown) => void }[] = [];
 
 /** `seen` is synced once for all receipts of the last 100 ms. */
@@ -122,24 +137,25 @@ function receipts(ledger: Core, texts: readonly string[]): Promise<string[]> {
   return new Promise((resolve, reject) => {
     receiptsWaiting.push({ texts, resolve, reject });
     if (receiptsWaiting.length > 1) return;
-    setTimeout(
-      () => {
-        const waiting = receiptsWaiting;
-        receiptsWaiting = [];
-        for (const one of waiting) {
-          try {
-            one.resolve(ledger.signReceipts(one.texts));
-          } catch (error) {
-            one.reject(error);
-          }
-        }
-        lastSeenAt = Date.now();
-      },
-      Math.max(0, lastSeenAt + SEEN_EVERY_MS - Date.now()),
-    );
+    setTimeout(() => {
+      signWaiting(ledger);
+    }, Math.max(0, lastSeenAt + SEEN_EVERY_MS - performance.now())); // prettier-ignore
   });
 }
 let lastSeenAt = 0;
+
+function signWaiting(ledger: Core): void {
+  const waiting = receiptsWaiting;
+  receiptsWaiting = [];
+  for (const one of waiting) {
+    try {
+      one.resolve(ledger.signReceipts(one.texts));
+    } catch (error) {
+      one.reject(error);
+    }
+  }
+  lastSeenAt = performance.now();
+}
 
 const calls: Record<string, (ledger: Core, ...args: never[]) => unknown> = {
   head: (ledger) => ledger.head(),
@@ -166,8 +182,10 @@ const calls: Record<string, (ledger: Core, ...args: never[]) => unknown> = {
     ledger.setMeta(name, value);
   },
   async close(ledger) {
+    closing = true;
     if (timer !== undefined) clearInterval(timer);
     await publishing;
+    signWaiting(ledger); // `seen` is not written any more once the folders are let go
     await ledger.close();
   },
 };
@@ -190,9 +208,7 @@ async function start(): Promise<void> {
   core = ledger;
   timer = setInterval(() => {
     publish(ledger)
-      .then(() => {
-        while (ledger.prune() && queue.length === 0);
-      })
+      .then(() => prune(ledger))
       .catch(() => {
         if (ledger.dead !== undefined) die(ledger.dead);
       });

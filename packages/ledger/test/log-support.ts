@@ -2,7 +2,7 @@
 import { hash, randomBytes } from "node:crypto";
 import { cpSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { equalBytes, toHex, utf8 } from "@spur/verifier/bytes";
 import { parseCheckpoint } from "@spur/verifier/note/checkpoint";
 import { openNote, parseNote, parseVkey } from "@spur/verifier/note/note";
@@ -27,11 +27,17 @@ export interface Pair {
 }
 
 const made: string[] = [];
+// Hundreds of small ledgers: in memory where there is such a place. What a kill leaves is the same; disks fail in test/faults.
+const TEMPORARY = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
 
 export function newPair(): Pair {
-  const base = mkdtempSync(join(tmpdir(), "spur-test-"));
+  const base = mkdtempSync(join(TEMPORARY, "spur-test-"));
   made.push(base);
   return { data: join(base, "data"), keys: join(base, "data-keys") };
+}
+
+export function removeFolder(pair: Pair): void {
+  rmSync(dirname(pair.data), { recursive: true, force: true });
 }
 
 /** Everything {@link newPair} and {@link copyPair} made; for `afterAll`. */
@@ -42,8 +48,7 @@ export function removeFolders(): void {
 /** The folders as they stand at this moment: what a kill -9 would leave. */
 export function copyPair(pair: Pair): Pair {
   const copy = newPair();
-  cpSync(pair.data, copy.data, { recursive: true });
-  cpSync(pair.keys, copy.keys, { recursive: true });
+  for (const which of ["data", "keys"] as const) if (existsSync(pair[which])) cpSync(pair[which], copy[which], { recursive: true });
   return copy;
 }
 
@@ -224,7 +229,7 @@ export function filesHolding(secrets: readonly Uint8Array[], ...folders: readonl
     for (const secret of secrets) {
       const width = Math.min(12, secret.length);
       for (let at = 0; at + width <= secret.length; at++) {
-        if (bytes.includes(secret.subarray(at, at + width))) {
+        if (bytes.includes(Buffer.from(secret.subarray(at, at + width)))) {
           found.push(`${path} holds bytes ${at}..${at + width} of a secret`);
           break;
         }

@@ -2,7 +2,13 @@
 import { toHex, utf8 } from "../src/bytes.ts";
 import { VerifyError } from "../src/errors.ts";
 import { formatEvidence, parseEvidence } from "../src/evidence/format.ts";
-import { formatReceiptFile, parseReceipt, parseReceiptFile, receiptText, verifyReceipt } from "../src/evidence/receipt.ts";
+import {
+  formatReceiptFile,
+  parseReceipt,
+  parseReceiptFile,
+  receiptText,
+  verifyReceipt,
+} from "../src/evidence/receipt.ts";
 import type { Report } from "../src/evidence/report.ts";
 import { verifyEvidence } from "../src/evidence/verify.ts";
 import { formatVkey, openNote, parseNote, parseVkey } from "../src/note/note.ts";

@@ -5,14 +5,29 @@ import { keyIdOf, parseVkey, formatVkey, openNote, parseNote, formatNote } from 
 import { formatCheckpoint, parseCheckpoint } from "../src/note/checkpoint.ts";
 import { cosignedMessage, verifyCosignature } from "../src/note/cosignature.ts";
 import { verifyEd25519 } from "../src/note/ed25519.ts";
-import { chunkDigest, CHUNK_BYTES, commitment, hashedForm, slotDigest, slotSalts, verifySlotOpening } from "../src/payload/commitment.ts";
+import {
+  chunkDigest,
+  CHUNK_BYTES,
+  commitment,
+  hashedForm,
+  slotDigest,
+  slotSalts,
+  verifySlotOpening,
+} from "../src/payload/commitment.ts";
 import { rowsOf, rowsRoot, verifyRowOpening } from "../src/payload/rows.ts";
 import { canonicalText, parseCanonical, type Json } from "../src/statement/canonical.ts";
 import { preAuthEncoding } from "../src/statement/dsse.ts";
 import { parseEntry } from "../src/statement/entry.ts";
 import { PREDICATES } from "../src/statement/predicates.ts";
 import { decimal } from "../src/statement/schema.ts";
-import { consistencyProof, inclusionProof, leafHash, rootOf, verifyConsistency, verifyInclusion } from "../src/tlog/merkle.ts";
+import {
+  consistencyProof,
+  inclusionProof,
+  leafHash,
+  rootOf,
+  verifyConsistency,
+  verifyInclusion,
+} from "../src/tlog/merkle.ts";
 import { policyCases, receiptCases, receiptFileCases, evidenceCases, trustCases } from "./vector-evidence.ts";
 import { sealCases } from "./vector-sealing.ts";
 
@@ -102,8 +117,16 @@ function merkleCases({ valid, invalid }: Vector): Case[] {
         same(consistencyProof(leaves.slice(0, v.to), v.from).map(toHex), v.proof, "proof");
       },
     ),
-    ...each(invalid.inclusion, (v) => label(v, false), (v) => refused(v.code, () => inclusion(v))),
-    ...each(invalid.consistency, (v) => label(v, false), (v) => refused(v.code, () => consistency(v))),
+    ...each(
+      invalid.inclusion,
+      (v) => label(v, false),
+      (v) => refused(v.code, () => inclusion(v)),
+    ),
+    ...each(
+      invalid.consistency,
+      (v) => label(v, false),
+      (v) => refused(v.code, () => consistency(v)),
+    ),
   ];
 }
 
@@ -164,7 +187,8 @@ const commitmentRuns: [Run, Run] = [
       same(toHex(chunkDigest(salt, 0, chunk(0))), firstHash, "first chunk");
       same(toHex(chunkDigest(salt, chunks - 1, chunk(chunks - 1))), lastHash, "last chunk");
     }
-    for (const opening of v.openings) openSlot({ ...opening, value: v.slots[opening.slot].value }, v.slots.length, v.commitment);
+    for (const opening of v.openings)
+      openSlot({ ...opening, value: v.slots[opening.slot].value }, v.slots.length, v.commitment);
   },
   (v) => refused(v.code, () => openSlot(v.opening, v.slots, v.commitment)),
 ];
@@ -172,18 +196,19 @@ const commitmentRuns: [Run, Run] = [
 function openSlot(opening: Vector, slots: number, expected: string): void {
   const value = valueOf(opening.value);
   verifySlotOpening(
-    { slot: opening.slot, salt: fromHex(opening.salt), path: hexes(opening.path), ...(value === undefined ? {} : { value }) },
+    {
+      slot: opening.slot,
+      salt: fromHex(opening.salt),
+      path: hexes(opening.path),
+      ...(value === undefined ? {} : { value }),
+    },
     slots,
     fromHex(expected),
   );
 }
 
 const openRow = (opening: Vector, rows: number, root: string): void =>
-  verifyRowOpening(
-    { row: opening.row, value: fromHex(opening.value), path: hexes(opening.path) },
-    rows,
-    fromHex(root),
-  );
+  verifyRowOpening({ row: opening.row, value: fromHex(opening.value), path: hexes(opening.path) }, rows, fromHex(root));
 
 const rowsRuns: [Run, Run] = [
   (v) => {
@@ -236,7 +261,7 @@ const noteRuns: [Run, Run] = [
     const sorted = (list: readonly object[]) => list.map((one) => JSON.stringify(one)).sort();
     same(sorted(found), sorted(v.outcome), "outcome");
   },
-  (v) => refused(v.code, () => parseNote(v.note)),
+  (v) => refused(v.code, () => parseNote(v.rule === undefined ? v.note : ruleText(v.rule))),
 ];
 
 const cosignatureRuns: [Run, Run] = [
@@ -251,6 +276,8 @@ const cosignatureRuns: [Run, Run] = [
   },
   (v) => same(verifyCosignature(parseVkey(v.vkey), v.text, fromHex(v.blob)), undefined, "timestamp"),
 ];
+
+const ed25519 = (v: Vector): boolean => verifyEd25519(fromHex(v.publicKey), fromHex(v.message), fromHex(v.signature));
 
 const dsseRuns: [Run, Run] = [
   (v) => {
@@ -301,6 +328,12 @@ export function casesOf(name: string, file: Vector): Case[] | undefined {
       return cases(file, ...checkpointRuns);
     case "note":
       return cases(file, ...noteRuns);
+    case "ed25519":
+      return cases(
+        file,
+        (v) => check(ed25519(v), "does not verify"),
+        (v) => check(!ed25519(v), "verifies"),
+      );
     case "cosignature":
       return cases(file, ...cosignatureRuns);
     case "dsse":

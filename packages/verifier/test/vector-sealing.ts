@@ -1,7 +1,15 @@
 // What only the ledger does, sealing and key wrapping, here with WebCrypto: vectors of it are run where no ledger is, in a browser too.
 import { concatBytes, equalBytes, fromHex, readU64be, toHex, u64be, utf8 } from "../src/bytes.ts";
 import { hkdfSha256, sha256 } from "../src/hash.ts";
-import { chunkDigest, CHUNK_BYTES, chunkHead, commitment, Present, slotDigest, slotSalts } from "../src/payload/commitment.ts";
+import {
+  chunkDigest,
+  CHUNK_BYTES,
+  chunkHead,
+  commitment,
+  Present,
+  slotDigest,
+  slotSalts,
+} from "../src/payload/commitment.ts";
 import type { LeafHash } from "../src/tlog/merkle.ts";
 import { check, same, valueOf, type Case, type Vector } from "./vector-runner.ts";
 
@@ -15,7 +23,8 @@ async function openGcm(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, ct: 
   return new Uint8Array(await crypto.subtle.decrypt(parameters, imported, own(ct)));
 }
 
-const encKey = (rec: Uint8Array, dek: Uint8Array, c: Uint8Array): Uint8Array => derive(dek, utf8("spur/v1/enc"), rec, c);
+const encKey = (rec: Uint8Array, dek: Uint8Array, c: Uint8Array): Uint8Array =>
+  derive(dek, utf8("spur/v1/enc"), rec, c);
 const encAad = (rec: Uint8Array, c: Uint8Array): Uint8Array => concatBytes(utf8("spur-sealed/v1"), rec, c);
 const streamKey = (rec: Uint8Array, dek: Uint8Array, slot: number): Uint8Array =>
   derive(dek, utf8("spur/v1/stream"), Uint8Array.of(slot), rec);
@@ -49,7 +58,14 @@ async function open(rec: Uint8Array, dek: Uint8Array, c: Uint8Array, n: number, 
   return slots;
 }
 
-async function openBlob(rec: Uint8Array, dek: Uint8Array, slot: number, salt: Uint8Array, head: Uint8Array, blob: Uint8Array) {
+async function openBlob(
+  rec: Uint8Array,
+  dek: Uint8Array,
+  slot: number,
+  salt: Uint8Array,
+  head: Uint8Array,
+  blob: Uint8Array,
+) {
   const step = CHUNK_BYTES + TAG_BYTES;
   const aad = concatBytes(utf8("spur-chunk/v1"), rec, Uint8Array.of(slot));
   const chunks: Uint8Array[] = [];
@@ -77,7 +93,7 @@ async function sealBlob(rec: Uint8Array, dek: Uint8Array, slot: number, value: U
 }
 
 /** The blob after one of the edits of sealed.json. */
-export function editBlob(chunks: readonly Uint8Array[], edit: Vector): Uint8Array {
+export function editBlob(chunks: readonly Uint8Array[], edit: Vector, honest = chunks): Uint8Array {
   const list = [...chunks];
   if (edit.swap !== undefined) {
     const [a, b] = edit.swap as [number, number];
@@ -89,7 +105,7 @@ export function editBlob(chunks: readonly Uint8Array[], edit: Vector): Uint8Arra
   if (edit.cut !== undefined) blob = blob.subarray(0, edit.cut);
   if (edit.flip !== undefined) blob[edit.flip] = (blob[edit.flip] as number) ^ 1;
   if (edit.append !== undefined) blob = concatBytes(blob, fromHex(edit.append));
-  check(!equalBytes(blob, concatBytes(...chunks)), "an edit that changes nothing");
+  check(!equalBytes(blob, concatBytes(...honest)), "an edit that changes nothing");
   return blob;
 }
 
@@ -108,7 +124,11 @@ async function sealedValid(v: Vector): Promise<void> {
   same(toHex(encKey(rec, dek, c)), v.kEnc, "k_enc");
   same(toHex(encAad(rec, c)), v.aad, "aad");
   same(toHex(sha256(fromHex(v.ct))), v.ctSha256, "sha256(ct)");
-  same(toHex(await openGcm(fromHex(v.kEnc), new Uint8Array(12), fromHex(v.aad), fromHex(v.ct))), v.plaintext, "plaintext");
+  same(
+    toHex(await openGcm(fromHex(v.kEnc), new Uint8Array(12), fromHex(v.aad), fromHex(v.ct))),
+    v.plaintext,
+    "plaintext",
+  );
   const slots = await open(rec, dek, c, v.slots.length, fromHex(v.ct));
   const salts = slotSalts(dek, v.slots.length);
   for (const [i, { present, held }] of slots.entries()) {
@@ -148,9 +168,12 @@ function sealedCases(file: Vector): Case[] {
         const slot = chunked.blobs[0].slot as number;
         const n = chunked.slots.length as number;
         const held = (await open(rec, dek, c, n, fromHex(chunked.ct)))[slot]?.held as Uint8Array;
-        const chunks = await sealBlob(rec, dek, slot, valueOf(chunked.slots[slot]) as Uint8Array);
+        const value = valueOf(chunked.slots[slot]) as Uint8Array;
+        const honest = await sealBlob(rec, dek, slot, value);
+        if (v.edit.valueFlip !== undefined) value[v.edit.valueFlip] = (value[v.edit.valueFlip] as number) ^ 1;
+        const chunks = v.edit.valueFlip === undefined ? honest : await sealBlob(rec, dek, slot, value);
         const salt = slotSalts(dek, n)[slot] as Uint8Array;
-        await rejects(() => openBlob(rec, dek, slot, salt, held, editBlob(chunks, v.edit)));
+        await rejects(() => openBlob(rec, dek, slot, salt, held, editBlob(chunks, v.edit, honest)));
       },
     })),
   ];

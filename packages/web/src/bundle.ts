@@ -29,9 +29,12 @@ export interface Pages {
 
 /** Builds both pages in memory: the same bytes from the same sources, wherever they lie. Needs esbuild. */
 export function bundlePages(): Pages {
-  const sentences = `useSentences(${[sentencesZh, sentencesDe].map((one) => JSON.stringify(columnOf(ENGLISH, one))).join(",")});`;
   const columns = (english: Table, zh: Table, de: Table): string =>
     [zh, de].map((one) => JSON.stringify(columnOf(english, one))).join(",");
+  // No page shows the audit of a whole log: those sentences stay out.
+  const audit = Object.keys(ENGLISH).filter((code) => code.startsWith("audit/"));
+  const none = Object.fromEntries(audit.map((code) => [code, ""]));
+  const sentences = `useSentences(${columns(ENGLISH, { ...sentencesZh, ...none }, { ...sentencesDe, ...none })});`;
   const verifyHtml = page({
     template: VERIFY_TEMPLATE,
     script: `import { en } from "./i18n/en.ts";
@@ -72,8 +75,7 @@ interface Parts {
 function page(parts: Parts): string {
   // Loaded when needed: an installed package carries built pages and no esbuild.
   const esbuild = createRequire(import.meta.url)("esbuild") as typeof Esbuild;
-  // The notices of the libraries inside stay: their licence asks for it.
-  const common = { minify: true, legalComments: "inline", charset: "utf8", logLevel: "silent" } as const;
+  const common = { minify: true, legalComments: "none", charset: "utf8", logLevel: "silent" } as const;
   const root = here("..");
   const script = textOf(
     esbuild.buildSync({
@@ -113,8 +115,10 @@ function page(parts: Parts): string {
 
 /** The mark: a trail of four steps. Inside the page, so that no browser asks a server for it. */
 const ICON = `data:image/svg+xml,${encodeURIComponent(
-  "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'><rect width='32' height='32' rx='8' fill='#17352b'/><path d='M7 24L13 19L18 14L25 8' stroke='#6fae93' stroke-width='2' fill='none'/><g fill='#fff'><circle cx='7' cy='24' r='2'/><circle cx='13' cy='19' r='2.6'/><circle cx='18' cy='14' r='3'/><circle cx='25' cy='8' r='3.6'/></g></svg>",
-)}`;
+  "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'><rect width='32' height='32' rx='8' fill='#17352b'/><path d='M6 25h1m5-6h1m5-6h1m5-6h1' stroke='#fff' stroke-width='5' stroke-linecap='round'/></svg>",
+)
+  // Only what ends an attribute or an address has to be written as %XX.
+  .replace(/%(20|2F|3A|3D|27)/g, (code) => decodeURIComponent(code))}`;
 
 function hashOf(text: string): string {
   return `'sha256-${createHash("sha256").update(text, "utf8").digest("base64")}'`;

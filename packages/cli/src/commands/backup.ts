@@ -86,7 +86,7 @@ export function addRecover(program: Command, context: Context): void {
     .option("--keys <folder>", "its keys (default: beside the data, with -keys)", io.env["SPUR_KEYS"]);
   withExamples(withJson(command), typed("recover", "--from", "/mnt/backup/spur-monday", "--data", "./spur-data"));
   command.action(async (options: Folders & { from: string }) => {
-    const { recover } = await loadOptional<BackupModule>("@spur/ledger/backup", "recover");
+    const { recover } = await loadOptional<BackupModule>("@spur/ledger/restore", "recover");
     const from = /^https?:\/\//.test(options.from) ? options.from : resolve(io.cwd, options.from);
     const result = await recover({ data: resolve(io.cwd, options.data), keys: keysFolder(context, options), from });
     if (options.json) printJson(io, result);

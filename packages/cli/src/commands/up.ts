@@ -20,12 +20,17 @@ export interface UpFlags {
   readonly demo?: true;
 }
 
-interface ConfigModule {
-  resolveConfig(flags: UpFlags, env: Readonly<Record<string, string | undefined>>, cwd: string): object;
+interface Start extends UpFlags {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cwd: string;
 }
 
 interface LedgerModule {
-  startLedger(config: object): Promise<RunningLedger>;
+  startLedger(options: Start): Promise<RunningLedger>;
+}
+
+interface DemoModule {
+  startDemo(options: Start & { readonly onStep: (text: string) => void }): Promise<RunningLedger>;
 }
 
 interface RunningLedger {
@@ -68,9 +73,12 @@ export function addUp(program: Command, context: Context): void {
   );
   command.action(async ({ json, ...flags }: UpFlags & { json?: true }) => {
     const { io } = context;
-    const { resolveConfig } = await loadOptional<ConfigModule>("@spur/ledger/config", "up");
-    const { startLedger } = await loadOptional<LedgerModule>("@spur/ledger/main", "up");
-    const ledger = await startLedger(resolveConfig(flags, io.env, io.cwd));
+    // The ledger itself puts flags, environment and file together, in this order.
+    const options = { ...flags, env: io.env, cwd: io.cwd };
+    const ledger =
+      flags.demo === true
+        ? await (await loadOptional<DemoModule>("@spur/demo/up", "up")).startDemo({ ...options, onStep: (text) => print(io, text) })
+        : await (await loadOptional<LedgerModule>("@spur/ledger/main", "up")).startLedger(options);
     if (json) printJson(io, { url: ledger.url, origin: ledger.origin, vkey: ledger.vkey, ...(ledger.operatorKey === undefined ? {} : { operatorKey: ledger.operatorKey }) });
     else tell(context, ledger, flags.demo === true);
     await io.untilStopped?.();

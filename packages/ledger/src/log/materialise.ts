@@ -1,6 +1,7 @@
 import { readFile, rm } from "node:fs/promises";
 import { SpurError } from "../errors.ts";
-import { writeManyDurable } from "../storage/durable-file.ts";
+import { syncManyDurable, writeManyDurable } from "../storage/durable-file.ts";
+import { TILE_WIDTH } from "./constants.ts";
 import { bundleFile, tileFile, type LogFile } from "./tiles.ts";
 import type { FullTile } from "./tree.ts";
 
@@ -12,9 +13,9 @@ export class Materialiser {
   readonly #folder: string;
   #last: Promise<void> = Promise.resolve();
   #pendingBundles = 0;
-  /** Entries below this index are in full bundles, on disk. */
+  /** Entries below this index are in full bundles, on disk, without a gap. */
   done: number;
-  /** The first error: nothing is pruned or published after it. */
+  /** The first error: nothing is pruned or published after it, until {@link restart}. */
   failed: Error | undefined;
 
   constructor(folder: string, done: number) {
@@ -29,13 +30,15 @@ export class Materialiser {
     const files: LogFile[] = full.map((tile) => tileFile(this.#folder, tile));
     const level0 = full.filter((tile) => tile.level === 0);
     level0.forEach((tile, i) => files.push(bundleFile(this.#folder, tile.index, bundles[i] as readonly Uint8Array[])));
-    const upTo = ((level0.at(-1)?.index ?? -1) + 1) * 256;
+    const from = (level0[0]?.index ?? 0) * TILE_WIDTH;
+    const upTo = ((level0.at(-1)?.index ?? -1) + 1) * TILE_WIDTH;
     this.#last = this.#last.then(async () => {
-      if (this.failed !== undefined) return;
       try {
+        if (this.failed !== undefined) return;
         await writeImmutable(files);
         await dropPartials(files);
-        this.done = Math.max(this.done, upTo);
+        // What follows a gap is counted when the gap has been filled, and written again: rows below `done` are pruned.
+        if (from <= this.done) this.done = Math.max(this.done, upTo);
       } catch (error) {
         this.failed = error as Error;
       } finally {
@@ -56,6 +59,12 @@ export class Materialiser {
     return this.#pendingBundles > 32;
   }
 
+  /** Waits for all that was enqueued and forgets the error: the caller enqueues again what is not done. */
+  async restart(): Promise<void> {
+    for (let last: Promise<void> | undefined; last !== this.#last; await last) last = this.#last;
+    this.failed = undefined;
+  }
+
   /** Resolves when all that was enqueued is on disk; rejects with the first error. */
   async settled(): Promise<void> {
     await this.#last;
@@ -66,6 +75,7 @@ export class Materialiser {
 /** Files of the log never change: a file that is there must hold the same bytes. */
 export async function writeImmutable(files: readonly LogFile[]): Promise<void> {
   const missing: LogFile[] = [];
+  const present: string[] = [];
   for (const file of files) {
     const there = await readFile(file.path).catch((error: NodeJS.ErrnoException) => {
       if (error.code === "ENOENT") return undefined;
@@ -74,8 +84,9 @@ export async function writeImmutable(files: readonly LogFile[]): Promise<void> {
     if (there === undefined) missing.push(file);
     else if (!there.equals(file.bytes)) {
       throw new SpurError("log/tile-differs", `${file.path} is there with other bytes`, { status: 503 });
-    }
+    } else present.push(file.path);
   }
+  await syncManyDurable(present);
   await writeManyDurable(missing);
   for (const file of missing) {
     if (!(await readFile(file.path)).equals(file.bytes)) {

@@ -8,7 +8,9 @@ export interface Numbered {
   readonly rec: string;
   readonly reg: string;
   readonly owner: string;
-  /** Canonical text from `{"at"` up to where `prev` goes. */
+  /** The hour by the clock of the machine: "2026-11-22T04Z". */
+  readonly at: string;
+  /** Canonical text from behind `"at"` up to where `prev` goes. */
   readonly head: string;
   /** Canonical text from `"rec"` up to where `seq` goes. */
   readonly middle: string;
@@ -22,6 +24,8 @@ export interface Numbered {
 export interface LogState {
   readonly tree: Tree;
   readonly root: Root;
+  /** The hour of the last entry: no later one may be earlier, whatever the clock says. "" for an empty log. */
+  readonly at: string;
   readonly registers: ReadonlyMap<string, { readonly seq: number; readonly idx: number }>;
 }
 
@@ -63,13 +67,15 @@ export function plan(
   const registers = new Map(state.registers);
   const inBatch = new Map<string, number>();
   const moved = new Set<string>();
+  let hour = state.at;
   const results = groups.map((group): GroupResult => {
-    const before = { entries: entries.length, registers: group.map(({ reg }) => [reg, registers.get(reg)] as const) };
+    const before = { entries: entries.length, hour, registers: group.map(({ reg }) => [reg, registers.get(reg)] as const) };
     try {
       for (const draft of group) entries.push(number(draft, state.tree.size + entries.length));
       return { entries: entries.slice(before.entries) };
     } catch (error) {
       for (const { rec } of entries.splice(before.entries)) inBatch.delete(rec);
+      hour = before.hour;
       for (const [reg, value] of before.registers) {
         if (value === undefined) registers.delete(reg);
         else registers.set(reg, value);
@@ -98,13 +104,16 @@ export function plan(
     }
     const seq = (last?.seq ?? 0) + 1;
     const prev = last === undefined ? "" : `"prev":${last.idx},`;
-    const bytes = Buffer.from(`${draft.head}${prev}${draft.middle}"seq":${seq},${tail}"v":"spur-entry/v1"}`, "utf8");
+    // Hours written the same way compare as text. A clock that went back, or a draft that came late, gets the hour of its neighbour.
+    const at = draft.at > hour ? draft.at : hour;
+    const bytes = Buffer.from(`{"at":"${at}",${draft.head}${prev}${draft.middle}"seq":${seq},${tail}"v":"spur-entry/v1"}`, "utf8");
     if (bytes.length > MAX_ENTRY_BYTES) {
       throw new SpurError("entry/too-long", `${bytes.length} bytes; at most ${MAX_ENTRY_BYTES}`, {
         status: 422,
         hint: "Put long content into a sealed slot or a payload; the entry itself holds digests and references.",
       });
     }
+    hour = at;
     registers.set(draft.reg, { seq, idx: index });
     moved.add(draft.reg);
     inBatch.set(draft.rec, index);
@@ -115,5 +124,5 @@ export function plan(
     state.tree,
     entries.map((entry) => entry.leaf),
   );
-  return { plan: { next: { tree, root: rootOfTree(tree), registers }, entries, moved, full }, results };
+  return { plan: { next: { tree, root: rootOfTree(tree), at: hour, registers }, entries, moved, full }, results };
 }

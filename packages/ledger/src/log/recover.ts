@@ -1,16 +1,16 @@
-import { readdirSync, statSync, unlinkSync } from "node:fs";
+import { existsSync, readdirSync, statSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
 import { equalBytes, toHex } from "@spur/verifier/bytes";
 import { leafHash, type Root } from "@spur/verifier/tlog/merkle";
 import { createProver } from "@spur/verifier/tlog/prover";
-import { subtreeRoot } from "@spur/verifier/tlog/tile";
+import { formatBundlePath, formatTilePath, subtreeRoot } from "@spur/verifier/tlog/tile";
 import { openNote, parseNote, parseVkey } from "@spur/verifier/note/note";
 import { parseCheckpoint } from "@spur/verifier/note/checkpoint";
 import { SpurError } from "../errors.ts";
 import { readIfThere } from "../storage/durable-file.ts";
 import { TILE_WIDTH } from "./constants.ts";
 import { readFullBundle, readFullTile, readTile } from "./read-log.ts";
-import { rootOfTree, treeFromPartials, type Tree } from "./tree.ts";
+import { EMPTY_TREE, rootOfTree, treeFromPartials, type Tree } from "./tree.ts";
 
 export interface StoredLog {
   readonly size: number;
@@ -26,7 +26,11 @@ export interface Recovered {
   readonly tail: Buffer[];
   /** Full tiles' worth of entries still held as rows: from this index on, files must be written again. */
   readonly rowsFrom: number;
+  /** Leaf hashes of the rows. */
+  readonly leaves: ReadonlyMap<number, Uint8Array>;
 }
+
+export const NOTHING_RECOVERED: Recovered = { tree: EMPTY_TREE, tail: [], rowsFrom: 0, leaves: new Map() };
 
 const damaged = (what: string): SpurError =>
   new SpurError("log/damaged", what, {
@@ -66,7 +70,7 @@ export function readEdge(folder: string, log: StoredLog): Recovered {
   const tree = treeFromPartials(size, partial);
   if (!equalBytes(rootOfTree(tree), log.root)) throw damaged(`the stored entries do not hash to the head of size ${size}`);
   checkLastBundle(folder, size, rowsFrom);
-  return { tree, tail, rowsFrom };
+  return { tree, tail, rowsFrom, leaves };
 }
 
 // A full tile of level l is hashed from its file; where its entries are still rows, the file may not exist yet.
@@ -79,14 +83,15 @@ function tileRoot(folder: string, level: number, index: number, rowsFrom: number
       throw damaged(`tile ${level}/${index}: ${(cause as Error).message}`);
     }
   }
-  if (level === 0) {
-    const from = index * TILE_WIDTH;
-    return subtreeRoot(Array.from({ length: TILE_WIDTH }, (_, i) => leaves.get(from + i) as Uint8Array));
-  }
-  const children = Array.from({ length: TILE_WIDTH }, (_, i) =>
-    tileRoot(folder, level - 1, index * TILE_WIDTH + i, rowsFrom, leaves),
+  return subtreeRoot(hashesOverRows(folder, level, index, rowsFrom, leaves));
+}
+
+/** The hashes of a full tile from what lies below it: its own file may not have been written yet. */
+function hashesOverRows(folder: string, level: number, index: number, rowsFrom: number, leaves: ReadonlyMap<number, Uint8Array>): Uint8Array[] {
+  const first = index * TILE_WIDTH;
+  return Array.from({ length: TILE_WIDTH }, (_, i) =>
+    level === 0 ? (leaves.get(first + i) as Uint8Array) : tileRoot(folder, level - 1, first + i, rowsFrom, leaves),
   );
-  return subtreeRoot(children);
 }
 
 /** The tree at a size that is a multiple of 256, from its full tiles' files. */
@@ -139,19 +144,39 @@ export async function holdAgainst(memories: readonly Memory[], folder: string, r
   }
 }
 
-async function prefixRoot(size: number, folder: string, { tree, rowsFrom }: Recovered, log: StoredLog): Promise<Root> {
-  const rowLeaf = new Map<number, Uint8Array>();
+async function prefixRoot(size: number, folder: string, { tree, rowsFrom, leaves }: Recovered, log: StoredLog): Promise<Root> {
   const prover = createProver(log.size, (tile) => {
-    const from = tile.index * TILE_WIDTH;
     // The partial tiles of the head are in memory; tiles over rows are hashed from the rows; all others are files.
     if (tile.width < TILE_WIDTH) return Promise.resolve(Buffer.concat(tree.partial[tile.level] as Uint8Array[]));
-    if (tile.level === 0 && from >= rowsFrom) {
-      for (const { idx, bytes } of log.rows(from, TILE_WIDTH)) rowLeaf.set(idx, leafHash(bytes));
-      return Promise.resolve(Buffer.concat(Array.from({ length: TILE_WIDTH }, (_, i) => rowLeaf.get(from + i) as Uint8Array)));
+    if ((tile.index + 1) * TILE_WIDTH ** (tile.level + 1) > rowsFrom) {
+      return Promise.resolve(Buffer.concat(hashesOverRows(folder, tile.level, tile.index, rowsFrom, leaves)));
     }
-    return Promise.resolve(readTile(folder, tile));
+    try {
+      return Promise.resolve(readTile(folder, tile));
+    } catch (cause) {
+      return Promise.reject(damaged(`${formatTilePath(tile)}: ${(cause as Error).message}`));
+    }
   });
   return prover.root(size);
+}
+
+/** Throws `log/rolled-back` if the folder of the log holds files of a larger log: they are written after the commit they belong to. */
+export function refuseNewerFiles(folder: string, size: number): void {
+  const last = { level: 0, index: Math.floor(size / TILE_WIDTH), width: TILE_WIDTH };
+  const paths = [formatTilePath(last), formatBundlePath(last)].map((path) => join(folder, path));
+  const newer = paths.some((path) => existsSync(path) || (existsSync(`${path}.p`) && readdirSync(`${path}.p`).some((width) => Number(width) > size % TILE_WIDTH)));
+  if (!newer) return;
+  throw new SpurError("log/rolled-back", `the log has ${size} entries, but ${folder} holds tiles of a larger one`, {
+    status: 503,
+    hint: "The database is an older copy than the files beside it. Nothing was signed, written or deleted. Put the newest copy back, or see `npx spur recover --help`.",
+  });
+}
+
+/** The hour of the last entry; "" for an empty log. The entry has been held against the head before. */
+export function lastHour(folder: string, { tail, rowsFrom }: Recovered, log: StoredLog): string {
+  if (log.size === 0) return "";
+  const last = tail.at(-1) ?? (rowsFrom < log.size ? log.rows(log.size - 1, 1)[0]?.bytes : readFullBundle(folder, log.size / TILE_WIDTH - 1).at(-1));
+  return (JSON.parse(Buffer.from(last as Uint8Array).toString("utf8")) as { at: string }).at;
 }
 
 /** What the published checkpoint remembers; throws `log/damaged` if it is not ours or not whole. */

@@ -1,4 +1,5 @@
 import { DatabaseSync } from "node:sqlite";
+import { EMPTY_ROOT, type Root } from "@spur/verifier/tlog/merkle";
 import { SpurError } from "../errors.ts";
 
 /** The version of what stands in the data folder; a newer program brings an older folder up to date in `UPGRADES`. */
@@ -41,4 +42,16 @@ export function openDatabase(path: string): DatabaseSync {
     });
   }
   return database;
+}
+
+/** The head, read without a write: not even the journal mode of a copy is touched. */
+export function peekHead(path: string): { size: number; root: Root } {
+  const database = new DatabaseSync(path, { readOnly: true });
+  try {
+    return (database.prepare("select size, root from head").get() as { size: number; root: Root } | undefined) ?? { size: 0, root: EMPTY_ROOT };
+  } catch {
+    return { size: Number.MAX_SAFE_INTEGER, root: EMPTY_ROOT }; // unreadable: the real start says how
+  } finally {
+    database.close();
+  }
 }

@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, unlinkSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, readdirSync, renameSync, unlinkSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import { open, mkdir, rename } from "node:fs/promises";
 import { randomBytes } from "node:crypto";
@@ -53,11 +53,12 @@ export function makeFolder(folder: string, mode = 0o755): void {
   for (let at = folder; at.length >= first.length; at = dirname(at)) syncFolder(dirname(at));
 }
 
-/** Like {@link writeDurable} for many files at once, off the thread that commits: each folder is synced once. */
+/** Like {@link writeDurable} for many files at once, off the thread that commits: each folder is synced once. Rejects when all have ended. */
 export async function writeManyDurable(files: readonly { path: string; bytes: Uint8Array }[]): Promise<void> {
   const folders = new Set(files.map((file) => dirname(file.path)));
   for (const folder of folders) await makeFolderAsync(folder);
-  await Promise.all(
+  // All end before the first error is told: who tries again must not meet the writes of his last try.
+  const written = await Promise.allSettled(
     files.map(async ({ path, bytes }) => {
       const temporary = temporaryName(path);
       const handle = await open(temporary, "wx", 0o644);
@@ -70,7 +71,14 @@ export async function writeManyDurable(files: readonly { path: string; bytes: Ui
       await rename(temporary, path);
     }),
   );
+  for (const one of written) if (one.status === "rejected") throw one.reason;
   for (const folder of folders) await syncFolderAsync(folder);
+}
+
+/** Syncs files that are there, and the folders that name them: a crash or an error may have come between their rename and that sync. */
+export async function syncManyDurable(paths: readonly string[]): Promise<void> {
+  for (const path of paths) await syncFolderAsync(path);
+  for (const folder of new Set(paths.map((path) => dirname(path)))) await syncFolderAsync(folder);
 }
 
 async function makeFolderAsync(folder: string): Promise<void> {
@@ -85,6 +93,16 @@ async function syncFolderAsync(folder: string): Promise<void> {
     await handle.sync();
   } finally {
     await handle.close();
+  }
+}
+
+/** Names in a folder; none if there is no such folder. */
+export function readFolderIfThere(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw error;
   }
 }
 

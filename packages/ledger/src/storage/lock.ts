@@ -10,6 +10,8 @@ export interface Lock {
   release(): void;
 }
 
+const SQLITE_BUSY = 5;
+
 /** One writer per folder: an exclusive transaction on `lock.sqlite`, never committed, on a file that holds the instance id. */
 export function lockFolder(folder: string): Lock {
   refuseNetworkFolder(folder);
@@ -17,9 +19,11 @@ export function lockFolder(folder: string): Lock {
   const database = new DatabaseSync(path);
   try {
     // Not in WAL mode: there an exclusive transaction would still let another process read, and start.
-    database.exec("pragma journal_mode = delete; pragma synchronous = full; pragma busy_timeout = 0; begin exclusive;");
+    // `locking_mode = exclusive`: between two transactions of ours (see setInstance) nobody can step in.
+    database.exec("pragma journal_mode = delete; pragma synchronous = full; pragma busy_timeout = 0; pragma locking_mode = exclusive; begin exclusive;");
   } catch (cause) {
     database.close();
+    if ((cause as { errcode?: number }).errcode !== SQLITE_BUSY) throw cause;
     throw new SpurError("data/locked", `another process works on ${folder}`, {
       status: 409,
       hint: "Stop the other Spur, or give this one its own --data folder.",

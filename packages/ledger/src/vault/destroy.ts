@@ -16,8 +16,8 @@ export interface DestroyDeps {
 }
 
 /**
- * Destroys the content of records whose removal is ordered (formats §6). A crash anywhere leaves a state from which
- * {@link finishDestruction} goes on: before (2) only a stray root file, after it the rows name what is still to be unlinked.
+ * (1) and (2) of a destruction (formats §6), for records whose removal is ordered; the caller goes on with {@link finishDestruction}.
+ * A crash anywhere leaves a state from which that can go on: before (2) only a stray root file, after it the rows name what is still to be unlinked.
  */
 export function destroyContents(deps: DestroyDeps, targets: readonly { rec: string; idx: number }[]): void {
   const { store, keyring } = deps;
@@ -29,7 +29,6 @@ export function destroyContents(deps: DestroyDeps, targets: readonly { rec: stri
     for (const serial of serials) store.dropCiphertext(serial);
     for (const { rec } of targets) store.setTombstone(rec, "destroyed");
   });
-  finishDestruction(deps, targets);
 }
 
 /** (3) and (4): nothing of what was deleted stays in the write-ahead log, in a file, or under an old root key. Idempotent. */

@@ -84,20 +84,26 @@ export function createAudit(origin: string): Audit {
   function add(index: number, bytes: Uint8Array, leaf: LeafHash = leafHash(bytes)): void {
     take(index, leaf);
     try {
-      const entry = parseEntry(bytes);
-      number(index, entry);
-      check(index, entry);
+      read(index, bytes);
     } catch (error) {
       if (!(error instanceof VerifyError)) throw error;
-      if (UNKNOWN_CODES.includes(error.code)) addUnknown(index, bytes, error);
-      else fail("entry", "entry/refuted", { index, error: error.code, detail: error.detail });
+      fail("entry", "entry/refuted", { index, error: error.code, detail: error.detail });
     }
   }
 
-  function addUnknown(index: number, bytes: Uint8Array, why: VerifyError): void {
-    counts.unknown++;
-    if (why.code === "entry/version") opaque.set(index, "unknown");
-    else number(index, parseOuter(bytes));
+  function read(index: number, bytes: Uint8Array): void {
+    let entry: Entry;
+    try {
+      entry = parseEntry(bytes);
+    } catch (error) {
+      if (!(error instanceof VerifyError && UNKNOWN_CODES.includes(error.code))) throw error;
+      counts.unknown++;
+      if (error.code === "entry/version") opaque.set(index, "unknown");
+      else number(index, parseOuter(bytes));
+      return;
+    }
+    number(index, entry);
+    check(index, entry);
   }
 
   /** The operator's word: record id, place in its register, hour. */
@@ -126,7 +132,7 @@ export function createAudit(origin: string): Audit {
   /** What the entry says. */
   function check(index: number, entry: Entry): void {
     const { predicateType: type = "", predicate } = entry;
-    if (index >= types.length) {
+    while (index >= types.length) {
       const longer = new Uint8Array(types.length * 2);
       longer.set(types);
       types = longer;

@@ -10,7 +10,7 @@ export interface RecIndex {
 }
 
 export function createRecIndex(): RecIndex {
-  const maps: Map<string, number>[] = [new Map()];
+  const maps = [new Map<string, number>()];
   return {
     get(rec) {
       const key = compact(rec);

@@ -141,7 +141,7 @@ export const ENGLISH = {
   "audit/withheld-silently": "Entry {index} is withheld, and no removal in the log says so.",
   "audit/unknown": "Entries are of a kind that this version does not know ({count}): what they say is not checked.",
   "audit/removals-open": "Removals are ordered and not completed ({count}), the first in entry {index}.",
-  "audit/second-order": "Entry {index} orders a removal that entry {other} has ordered already.",
+  "audit/second-order": "Entry {index} orders a removal while the one that entry {other} ordered is still open.",
   "audit/order": "Entry {index} ends a removal that was not ordered for this record, or has ended already.",
   "audit/more": "There are more findings like these ({count}).",
   "note/untrusted": "(Signer unknown: this holds within the file only.)",

@@ -46,8 +46,8 @@ export interface Entry extends Outer {
   readonly dsse?: Envelope;
 }
 
-const OUTER = ["v", "rec", "reg", "seq", "prev", "at", "evidence", "retention", "sealed", "statement", "dsse"];
-const HOUR = /^([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2})Z$/;
+const OUTER = new Set(["v", "rec", "reg", "seq", "prev", "at", "evidence", "retention", "sealed", "statement", "dsse"]);
+const HOUR = /^([0-9]{4})-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3])Z$/;
 
 /** Codes of what this version does not know: "not checked", never "fail". */
 export const UNKNOWN_CODES: readonly string[] = ["entry/version", "entry/predicate-type", "entry/unknown-register"];
@@ -75,8 +75,10 @@ export function parseOuter(bytes: Uint8Array): Outer {
 export function hourMs(at: string): number {
   const [, year, month, day, hour] = HOUR.exec(at) ?? [];
   const ms = Date.UTC(Number(year), Number(month) - 1, Number(day), Number(hour));
-  // Also refuses February 30th, which Date.UTC would take for March.
-  if (Number.isNaN(ms) || `${new Date(ms).toISOString().slice(0, 13)}Z` !== at) throw new VerifyError("entry/hour", at);
+  // Date.UTC takes February 30th for March, and the year 22 for 1922.
+  if (Number.isNaN(ms) || Number(year) < 100 || (Number(day) > 28 && new Date(ms).getUTCDate() !== Number(day))) {
+    throw new VerifyError("entry/hour", at);
+  }
   return ms;
 }
 
@@ -84,7 +86,7 @@ function parseObject(bytes: Uint8Array): JsonObject {
   if (bytes.length > MAX_ENTRY_BYTES) throw new VerifyError("entry/too-long", `${bytes.length} bytes`);
   const object = parseCanonicalObject(bytes);
   if (object["v"] !== "spur-entry/v1") throw new VerifyError("entry/version", JSON.stringify(object["v"] ?? null));
-  for (const name of Object.keys(object)) if (!OUTER.includes(name)) throw new VerifyError("entry/member", name);
+  for (const name of Object.keys(object)) if (!OUTER.has(name)) throw new VerifyError("entry/member", name);
   if ("statement" in object === "dsse" in object)
     throw new VerifyError("entry/member", "exactly one of statement, dsse");
   return object;
@@ -96,12 +98,11 @@ function readOuter(object: JsonObject): Outer {
     reg: text(object, "reg", /^[a-z][a-z0-9-]{0,63}$/),
     seq: count(object, "seq", 1),
     ...(object["prev"] === undefined ? {} : { prev: count(object, "prev", 0) }),
-    at: text(object, "at", HOUR),
+    at: hourOf(object),
     evidence: word(object, "evidence", EVIDENCE_LEVELS),
     retention: word(object, "retention", RETENTIONS),
     ...(object["sealed"] === undefined ? {} : { sealed: parseSealed(object["sealed"]) }),
   };
-  hourMs(outer.at);
   if ((outer.seq === 1) !== (outer.prev === undefined)) {
     throw new VerifyError("entry/prev", "prev is absent exactly at seq 1");
   }
@@ -202,6 +203,13 @@ function word<T extends string>(object: JsonObject, name: string, words: readonl
   const value = object[name];
   if (!words.includes(value as T)) throw new VerifyError("entry/member", name);
   return value as T;
+}
+
+function hourOf(object: JsonObject): string {
+  const at = object["at"];
+  if (typeof at !== "string") throw new VerifyError("entry/member", "at");
+  hourMs(at);
+  return at;
 }
 
 function count(object: JsonObject, name: string, min: number): number {

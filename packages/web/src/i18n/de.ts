@@ -9,7 +9,6 @@ export const de: Words = {
   "verify.skip": "Zum Ergebnis springen",
   "verify.demo": "DEMO",
 
-  "file.title": "Die Beweisdatei",
   "file.drop": "Beweisdatei hier ablegen",
   "file.or": "oder",
   "file.pick": "Datei wählen",
@@ -45,10 +44,7 @@ export const de: Words = {
   "trust.file": "einer Vertrauensdatei ({n} Bytes)",
   "trust.drop": "Wieder niemandem vertrauen",
   "trust.remember": "Auf diesem Gerät merken",
-  "trust.remembered": "Auf diesem Gerät gemerkt.",
   "trust.bad": "Das ist weder ein Schlüssel noch eine Vertrauensdatei: {why}",
-  "trust.keyid": "Schlüssel-ID",
-  "trust.change": "Schlüssel",
 
   "verdict.pass": "Bestätigt",
   "verdict.not-checked": "Nicht geprüft",
@@ -125,22 +121,6 @@ export const de: Words = {
   "type.successor": "Nachfolger",
   "type.other": "Eintrag",
 
-  "role.output": "Ausgabe",
-  "role.policy": "Richtlinie",
-  "role.deployment": "Bereitstellung",
-  "role.model": "Modell",
-  "role.run": "Lauf",
-  "role.checkpoint": "Zwischenstand",
-  "role.parent": "der vorige",
-  "role.datasets": "Datensatz",
-  "role.base": "Grundlage",
-  "role.sources": "Quelle",
-  "role.inputs": "Eingabe",
-  "role.from": "von",
-  "role.to": "bis",
-  "role.order": "Anordnung",
-  "role.target": "Ziel",
-
   "word.complete": "vollständig",
   "word.partial": "unvollständig",
   "word.refused": "abgelehnt",
@@ -174,19 +154,12 @@ export const de: Words = {
   "word.rows": "{n} Zeilen",
   "word.version": "Fassung {n}",
 
-  "level.observed": "beobachtet",
-  "level.reported": "gemeldet",
-  "level.imported": "übernommen",
-  "level.observed.why": "Spur hat die Bytes selbst gesehen.",
-  "level.reported.why": "Ein Client hat es gemeldet; seither unverändert.",
-  "level.imported.why": "Aus früherer Geschichte übernommen; seither unverändert.",
-
   "findings.title": "Was geprüft wurde",
   "findings.lead": "Ein Satz je Befund. „Nicht geprüft“ zählt nie als gut.",
-  "findings.how": "So lässt es sich prüfen:",
-  "findings.more": "{n} Befunde, alle stimmen",
+  "findings.more.pass": "{n} Befunde, alle stimmen",
   "findings.unsigned":
     "Passt innerhalb der Datei. Bestätigt ist davon nichts, solange Sie keinen Schlüssel nennen, dem Sie vertrauen:",
+  "findings.more.open": "{n} Befunde, keiner davon geprüft",
   "findings.more.unsigned": "{n} Befunde, alle passen innerhalb der Datei",
   "check.format": "Form der Datei",
   "check.log signature": "Signatur des Logs",
@@ -220,8 +193,6 @@ export const de: Words = {
   "questions.title": "Die neun Fragen",
   "questions.lead":
     "Vom Prüfprogramm neu berechnet aus den Einträgen, die es geprüft hat. Aus der Datei wird keine Antwort abgelesen.",
-  "questions.lead.log":
-    "Berechnet mit den Funktionen des Prüfprogramms über die Einträge dieses Logs. Der Betreiber urteilt nicht über sich selbst.",
   "ask.Q1": "Wurde dieses Modell mit den Ausgaben eines anderen Unternehmens trainiert?",
   "ask.Q2": "Wohin gingen Nutzerdaten, und wem wurden sie gegeben?",
   "ask.Q3": "Auf welchen Chips wurde trainiert, wo, und waren sie erlaubt?",

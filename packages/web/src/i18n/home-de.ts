@@ -1,6 +1,11 @@
 import type { HomeWords } from "./home-en.ts";
 
 export const homeDe: HomeWords = {
+  "level.observed": "beobachtet",
+  "level.reported": "gemeldet",
+  "level.imported": "übernommen",
+  "questions.lead.log":
+    "Berechnet mit den Funktionen des Prüfprogramms über die Einträge dieses Logs. Der Betreiber urteilt nicht über sich selbst.",
   "home.title": "Das Log",
   "home.lead": "Jeder Schritt einer KI hinterlässt eine Spur, die niemand unbemerkt entfernen oder ändern kann.",
   "home.loading": "Das Log wird gelesen …",

@@ -1,5 +1,10 @@
 /** The words of the front page alone; verify.html does without them. */
 export const homeEn = {
+  "level.observed": "observed",
+  "level.reported": "reported",
+  "level.imported": "imported",
+  "questions.lead.log":
+    "Computed by the verifier’s own functions over the entries of this log. The operator does not judge himself.",
   "home.title": "The log",
   "home.lead": "Every step of an AI leaves a trace that nobody can silently remove or change.",
   "home.loading": "Reading the log …",

@@ -34,10 +34,23 @@ export function sentenceOf(lang: Lang, coded: Coded, brief = false): string {
   return sentence(coded.code as SentenceCode, values, table);
 }
 
+/** What a reference points to, where the member that holds it is called otherwise. */
+const TARGETS: { readonly [role: string]: string | undefined } = {
+  datasets: "dataset",
+  sources: "source",
+  inputs: "source",
+  run: "training-run",
+  parent: "checkpoint",
+  base: "model",
+  from: "checkpoint",
+  to: "checkpoint",
+  order: "removal",
+};
+
 /** Names of ours that stand as values; everything else is shown as it came. */
 function wordFor(lang: Lang, name: string, value: string): string | undefined {
   if (name === "name") return sayIfKnown(lang, `slot.${value}`) ?? sayIfKnown(lang, `check.${value}`);
-  if (name === "role") return sayIfKnown(lang, `role.${value}`);
+  if (name === "role") return sayIfKnown(lang, `type.${TARGETS[value] ?? value}`);
   if (name === "ask" && value === "lineage") return sayIfKnown(lang, "trace.title");
   return undefined;
 }

@@ -13,11 +13,12 @@ export const sentencesDe: Templates = {
   "signature-line/unknown":
     "Eine Zeile des Checkpoints ist von {key} signiert (Schlüssel-ID {keyId}); Sie vertrauen keinem Schlüssel dieses Namens.",
   "witnesses/ok":
-    "{count} unabhängige Zeugen, denen Sie vertrauen, haben diesen Checkpoint gesehen: Das von Ihnen verlangte Quorum ist erreicht.",
+    "Zeugen, denen Sie vertrauen, haben diesen Checkpoint gesehen ({count}): Das von Ihnen verlangte Quorum ist erreicht.",
   "witnesses/refuted": "Die Mitsignatur des Zeugen {key} hält nicht.",
   "witnesses/no-quorum":
     "Sie haben kein Quorum von Zeugen genannt: Ob anderen dasselbe Log gezeigt wurde, ist nicht geprüft.",
-  "witnesses/not-met": "{count} Zeugen, denen Sie vertrauen, haben signiert: Ihr Quorum ist nicht erreicht.",
+  "witnesses/not-met":
+    "Zu wenige Zeugen, denen Sie vertrauen, haben diesen Checkpoint gesehen ({count}): Ihr Quorum ist nicht erreicht.",
   "entry/ok": "Eintrag {index} ist ein wohlgeformter Eintrag der Art {type}.",
   "entry/refuted": "Eintrag {index} verletzt die Regeln seines eigenen Formats ({error}: {detail}).",
   "entry/unknown": "Eintrag {index} ist von einer Art, die diese Fassung nicht kennt ({detail}).",
@@ -44,11 +45,11 @@ export const sentencesDe: Templates = {
     "Eintrag {index} verweist auf Eintrag {target} ({role}), aber dort steht nicht, was er meint ({error}).",
   "reference/absent":
     "Eintrag {index} verweist auf Eintrag {target} ({role}); das lässt sich in dieser Datei nicht prüfen.",
-  "register/ok": "{count} Einträge des Registers „{register}“ passen zueinander.",
+  "register/ok": "Die Einträge des Registers „{register}“, die die Datei zeigt ({count}), passen zueinander.",
   "register/complete":
     "Das Register „{register}“ ist bis Eintrag {closing} vollständig: Alle {to} Einträge sind in der Datei.",
   "register/refuted": "Das Register „{register}“ widerspricht sich bei Eintrag {index} ({detail}).",
-  "closing/ok": "Bei Eintrag {index} wurden alle Register abgeschlossen; {after} Einträge des Logs kamen danach.",
+  "closing/ok": "Bei Eintrag {index} wurden alle Register abgeschlossen; spätere Einträge des Logs: {after}.",
   "closing/refuted": "Dem Abschluss bei Eintrag {index} wird widersprochen ({detail}).",
   "closing/absent": "Die Datei nennt Eintrag {index} als Abschluss der Register, zeigt ihn aber nicht.",
   "time/ok": "Die aufgezeichneten Stunden passen zum frühesten Zeitpunkt, zu dem ein Zeuge sie gesehen hat: {time}.",
@@ -59,7 +60,7 @@ export const sentencesDe: Templates = {
     "Sie verlangen einen Checkpoint der letzten {hours} Stunden; die jüngste Zeit, für die ein Zeuge einsteht, ist {time}.",
   "time/no-age": "Sie verlangen einen Checkpoint der letzten {hours} Stunden; für sein Alter steht hier nichts ein.",
   "anchor/unknown":
-    "Die Datei trägt {count} Anker auf einer Kette, die diese Fassung nicht prüfen kann: Ein Datum wird ihnen nicht entnommen.",
+    "Die Datei trägt Anker auf einer Kette ({count}), die diese Fassung nicht prüfen kann: Ein Datum wird ihnen nicht entnommen.",
   "claim/reported":
     "Eintrag {index} wurde von einem Client gemeldet: Was darin steht, wurde behauptet und ist seither unverändert.",
   "claim/imported": "Eintrag {index} wurde übernommen: Was darin steht, wurde behauptet und ist seither unverändert.",
@@ -108,7 +109,7 @@ export const sentencesDe: Templates = {
     "Daten, Code, Einstellungen und Startwert des Trainingslaufs in Eintrag {index} wurden vor seinem ersten Ergebnis (Eintrag {first}) aufgezeichnet.",
   "q8/no-steps": "Die Datei zeigt kein Ergebnis des Trainingslaufs in Eintrag {index}.",
   "q8/chain":
-    "{count} Zwischenstände des Trainingslaufs in Eintrag {index} folgen lückenlos aufeinander, von Schritt {from} bis Schritt {to}.",
+    "Die Zwischenstände des Trainingslaufs in Eintrag {index} ({count}) folgen lückenlos aufeinander, von Schritt {from} bis Schritt {to}.",
   "q8/chain-refuted":
     "Die Zwischenstände des Trainingslaufs in Eintrag {index} widersprechen sich bei Eintrag {checkpoint} ({detail}).",
   "q8/no-chain": "Die Datei zeigt keine lückenlose Kette von Zwischenständen des Trainingslaufs in Eintrag {index}.",
@@ -120,43 +121,50 @@ export const sentencesDe: Templates = {
     "Die Nachrechnung in Eintrag {replay} sagt über sich, was ihre eigenen Prüfsummen widerlegen ({detail}).",
   "q8/no-replay": "Die Datei zeigt keine Nachrechnung des Trainingslaufs in Eintrag {index}.",
   "q8/repeatable":
-    "Der Trainingslauf in Eintrag {index} von {origin} lässt sich wiederholen: Sein Rezept stand zuerst fest, {count} Zwischenstände folgen aufeinander, und das Nachrechnen der Schritte {from} bis {to} ergab dieselben Gewichte.",
+    "Der Trainingslauf in Eintrag {index} von {origin} lässt sich wiederholen: Sein Rezept stand zuerst fest, seine Zwischenstände ({count}) folgen aufeinander, und das Nachrechnen der Schritte {from} bis {to} ergab dieselben Gewichte.",
   "q8/incomplete":
     "Ob sich der Trainingslauf in Eintrag {index} von {origin} wiederholen lässt, zeigt diese Datei nicht vollständig.",
   "lineage/whole":
-    "Eintrag {index} von {origin} ist Schritt für Schritt zurückverfolgt, über {steps} Einträge bis zu {sources} Datenquellen; jeder Schritt ist in dieser Datei und passt.",
+    "Eintrag {index} von {origin} ist Schritt für Schritt bis dorthin zurückverfolgt, woher seine Daten kamen (Einträge: {steps}, Quellen: {sources}); jeder Schritt ist in dieser Datei und passt.",
   "lineage/broken":
-    "Die Spur von Eintrag {index} von {origin} ist nicht vollständig: {missing} Schritte lassen sich in dieser Datei nicht prüfen.",
+    "Die Spur von Eintrag {index} von {origin} ist nicht vollständig: Einige ihrer Schritte ({missing}) lassen sich in dieser Datei nicht prüfen.",
   "lineage/ends":
     "Die Spur von Eintrag {index} von {origin} endet bei Eintrag {end} ({type:word}); Früheres ist dazu nicht aufgezeichnet.",
   "lineage/end": "Eintrag {index} ({type:word}) nennt nichts, woraus er hervorgegangen wäre.",
-  "answer/refuted":
-    "{ask}: Was diese Datei sagt, ist widerlegt; {count} der dafür nötigen Prüfungen sind fehlgeschlagen.",
+  "answer/refuted": "{ask}: Was diese Datei sagt, ist widerlegt (fehlgeschlagene Prüfungen: {count}).",
   "answer/not-recorded": "{ask}: Diese Datei enthält keine Einträge, die darauf antworten.",
-  "report/refuted": "Verlassen Sie sich nicht auf diese Datei: {count} ihrer Prüfungen sind fehlgeschlagen.",
+  "report/refuted":
+    "Verlassen Sie sich nicht auf diese Datei: Sie widerspricht sich selbst oder ihrem Log (fehlgeschlagene Prüfungen: {count}).",
   "report/signer-unknown":
     "Diese Datei stimmt mit sich selbst überein; wer sie signiert hat, ist Ihnen nicht bekannt, bestätigt ist also nichts.",
-  "report/incomplete": "Nicht bestätigt: {count} verlangte Prüfungen ließen sich nicht durchführen.",
+  "report/incomplete": "Nicht bestätigt: Verlangte Prüfungen ließen sich nicht durchführen ({count}).",
   "report/no-answer":
     "Was diese Datei zeigt, ist echt; zu der Frage, für die sie gemacht wurde, enthält sie aber keine Einträge.",
   "report/defect":
     "Das Prüfprogramm selbst ist an dieser Datei gescheitert ({detail}); über die Datei sagt das nichts.",
-  "audit/entries": "Alle {count} Einträge sind wohlgeformt.",
+  "audit/entries": "Jeder Eintrag ist wohlgeformt (Einträge: {count}).",
   "audit/root": "Die Einträge ergeben genau die Wurzel, die für Größe {size} signiert wurde.",
-  "audit/short": "{count} von {size} Einträgen wurden geprüft.",
-  "audit/references": "Alle {count} Verweise führen zu dem Eintrag, den sie meinen.",
-  "audit/registers": "Alle {count} Register sind lückenlos nummeriert; {closings} Abschlüsse stimmen damit überein.",
+  "audit/short": "Von {size} Einträgen wurden {count} geprüft.",
+  "audit/references": "Jeder Verweis führt zu dem Eintrag, den er meint (Verweise: {count}).",
+  "audit/registers":
+    "Jedes Register ist lückenlos nummeriert (Register: {count}), und jeder Abschluss stimmt damit überein (Abschlüsse: {closings}).",
   "audit/hours": "Die aufgezeichneten Stunden gehen nie um mehr als eine zurück.",
   "audit/hour": "Eintrag {index} nennt {at}, ein früherer Eintrag aber {before}.",
   "audit/withheld":
-    "{count} Einträge werden zurückgehalten, wie das Log selbst sagt: Was darin steht, ist nicht geprüft.",
+    "Einträge werden zurückgehalten, wie das Log selbst sagt ({count}): Was darin steht, ist nicht geprüft.",
   "audit/withheld-silently": "Eintrag {index} wird zurückgehalten, und keine Entfernung im Log sagt es.",
-  "audit/unknown": "{count} Einträge sind von einer Art, die diese Fassung nicht kennt.",
-  "audit/removals-open": "{count} Entfernungen sind angeordnet und nicht vollzogen, die erste in Eintrag {index}.",
+  "audit/unknown":
+    "Einträge sind von einer Art, die diese Fassung nicht kennt ({count}): Was sie sagen, ist nicht geprüft.",
+  "audit/removals-open": "Entfernungen sind angeordnet und nicht vollzogen ({count}), die erste in Eintrag {index}.",
   "audit/second-order": "Eintrag {index} ordnet eine Entfernung an, die Eintrag {other} schon angeordnet hat.",
   "audit/order":
     "Eintrag {index} beendet eine Entfernung, die für diesen Eintrag nicht angeordnet war oder schon beendet ist.",
-  "audit/more": "{count} weitere Befunde wie der vorige.",
+  "audit/more": "Es gibt weitere Befunde wie diese ({count}).",
+  "receipt/whole":
+    "{origin} hat schriftlich versprochen, dass dieser Inhalt der Eintrag {rec} an Stelle {index} seines Logs ist.",
+  "receipt/whole-kept":
+    "{origin} hat schriftlich versprochen, dass dieser Inhalt der Eintrag {rec} an Stelle {index} seines Logs ist, und das Log hält das Versprechen.",
+  "audit/root-refuted": "Die Einträge ergeben nicht die Wurzel, die für Größe {size} signiert wurde.",
   "note/untrusted": "(Unterzeichner unbekannt: Das gilt nur innerhalb der Datei.)",
   "word/released": "freigegeben",
   "word/withheld": "zurückgehalten",

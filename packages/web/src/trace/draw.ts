@@ -72,24 +72,30 @@ function drawBox(lang: Lang, box: Box, first: boolean): SVGElement {
     // A pile: this box stands for several entries.
     one === undefined && s("rect", { x: 4, y: 4, width: box.width, height: box.height, rx: 10, class: "under" }),
     s("rect", { width: box.width, height: box.height, rx: 10 }),
-    s("text", { x: 11, y: 24, class: "name" }, cut(kindName(lang, box.kind), (box.width - 18) / 7)),
-    lines.map(
-      (line, i) =>
-        line !== undefined && s("text", { x: 11, y: 43 + 16 * i, class: "place" }, cut(line, (box.width - 18) / 5.9)),
-    ),
+    line(kindName(lang, box.kind), 24, box.width - 18, "name"),
+    lines.map((text, i) => text !== undefined && line(text, 43 + 16 * i, box.width - 18, "place")),
   );
 }
 
-/** Cuts a line to so many Latin letters' width; a Chinese character counts as two. */
-function cut(text: string, letters: number): string {
-  let used = 0;
-  let out = "";
-  for (const char of text) {
-    used += /[\u2e80-\uffef]/.test(char) ? 1.8 : 1;
-    if (used > letters) return `${out.trimEnd()}…`;
-    out += char;
-  }
-  return out;
+/** One line of a box: made smaller by up to a sixth, then cut, to stay inside. */
+function line(text: string, y: number, room: number, look: "name" | "place"): SVGElement {
+  const size = look === "name" ? 13 : 12;
+  const measure = (part: string): number => widthOf(part, `${look === "name" ? 600 : 400} ${size}px`);
+  const scale = Math.max(0.84, Math.min(1, room / measure(text)));
+  let shown = text;
+  while (shown !== "" && measure(shown) * scale > room) shown = `${shown.replace(/.…?$/u, "").trimEnd()}…`;
+  return s("text", { x: 10, y, class: look, "font-size": size * scale }, shown);
+}
+
+let ruler: CanvasRenderingContext2D | null | undefined;
+
+/** Width of a text in the page's own font, in pixels. */
+function widthOf(text: string, font: string): number {
+  ruler ??= document.createElement("canvas").getContext("2d");
+  // Without a canvas (some hardened browsers), the width of wide letters.
+  if (ruler === null) return text.length * 8;
+  ruler.font = `${font} ${getComputedStyle(document.body).fontFamily}`;
+  return ruler.measureText(text).width;
 }
 
 function title(lang: Lang, box: Box): string {

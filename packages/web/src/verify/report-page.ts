@@ -7,6 +7,7 @@ import { kindOf } from "../trace/layout.ts";
 import { noteOf } from "../trace/note.ts";
 import { drawAnswers, drawCommands, drawCoverage, drawFindings, drawLimits, section } from "./report-views.ts";
 import { traceOf } from "./trace-of.ts";
+import { shownVerdict } from "./verdict-view.ts";
 
 export interface ReportPage {
   readonly lang: Lang;
@@ -27,13 +28,14 @@ export function drawReportPage(place: HTMLElement, page: ReportPage): Child {
     shown &&
       section(
         say(lang, "chat.title"),
-        undefined,
+        say(lang, "chat.lead"),
         drawOpened(lang, report.entries) ?? h("p", { class: "soft" }, say(lang, "chat.none")),
       ),
     shown && section(say(lang, "trace.title"), say(lang, "trace.lead"), picture(lang, report, roomIn(place))),
     drawFindings(lang, report),
     drawCoverage(lang, report),
     report.answers.length > 0 &&
+      shownVerdict(report) !== "fail" &&
       section(say(lang, "questions.title"), say(lang, "questions.lead"), drawAnswers(lang, nine(report.answers))),
     drawCommands(lang, report, page.fileName, page.vkey),
     drawLimits(lang, report),
@@ -58,7 +60,7 @@ function picture(lang: Lang, report: Report, width: number): HTMLElement {
 function roomIn(place: HTMLElement): number {
   const probe = h("section", { class: "part" }, h("div"));
   place.append(probe);
-  const width = probe.firstElementChild?.clientWidth ?? 300;
+  const width = Math.max(240, probe.firstElementChild?.clientWidth ?? 0);
   probe.remove();
   return width;
 }

@@ -1,12 +1,4 @@
-import type {
-  Answer,
-  CheckName,
-  Coverage,
-  Finding,
-  QuestionState,
-  Report,
-  Verdict,
-} from "@spur/verifier/evidence/report";
+import type { Answer, Coverage, Finding, QuestionState, Report, Verdict } from "@spur/verifier/evidence/report";
 import { h, type Child } from "../dom.ts";
 import { copyable } from "../frame.ts";
 import { say, sayIfKnown, type Lang } from "../i18n/lang.ts";
@@ -59,22 +51,24 @@ function groupOf(finding: Finding): Group {
 export function drawFindings(lang: Lang, report: Report): HTMLElement {
   const rows: Child[] = [];
   for (const group of GROUPS) {
-    const byCheck = new Map<CheckName, Finding[]>();
+    const byKind = new Map<string, Finding[]>();
     for (const finding of report.findings) {
-      if (groupOf(finding) === group) byCheck.set(finding.check, [...(byCheck.get(finding.check) ?? []), finding]);
+      const kind = `${finding.check} ${finding.code}`;
+      if (groupOf(finding) === group) byKind.set(kind, [...(byKind.get(kind) ?? []), finding]);
     }
-    if (group === "unsigned" && byCheck.size > 0)
+    if (group === "unsigned" && byKind.size > 0)
       rows.push(h("li", { class: "between" }, say(lang, "findings.unsigned")));
-    for (const [check, findings] of byCheck) {
-      const folded = (group === "pass" || group === "unsigned") && findings.length > 3;
-      rows.push(folded ? drawFold(lang, check, findings) : findings.map((finding) => drawFinding(lang, finding)));
+    for (const findings of byKind.values()) {
+      // What is refuted is never folded away.
+      if (findings.length > 3 && group !== "fail") rows.push(drawFold(lang, group, findings));
+      else rows.push(findings.map((finding) => drawFinding(lang, finding)));
     }
   }
   return section(say(lang, "findings.title"), say(lang, "findings.lead"), h("ul", { class: "findings" }, rows));
 }
 
-function drawFold(lang: Lang, check: CheckName, findings: readonly Finding[]): HTMLElement {
-  const verdict = findings[0]?.verdict ?? "not-checked";
+function drawFold(lang: Lang, group: "open" | "unsigned" | "pass", findings: readonly Finding[]): HTMLElement {
+  const verdict = group === "pass" ? "pass" : "not-checked";
   return h(
     "li",
     { class: `finding ${verdict}` },
@@ -85,9 +79,9 @@ function drawFold(lang: Lang, check: CheckName, findings: readonly Finding[]): H
       h(
         "summary",
         {},
-        h("span", { class: "check" }, say(lang, `check.${check}`)),
+        findings[0] && h("span", { class: "check" }, say(lang, `check.${findings[0].check}`)),
         " ",
-        say(lang, verdict === "pass" ? "findings.more" : "findings.more.unsigned", { n: findings.length }),
+        say(lang, `findings.more.${group}`, { n: findings.length }),
       ),
       h(
         "ul",

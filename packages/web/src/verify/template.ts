@@ -1,6 +1,7 @@
 /** What verify.html is before its parts are put in. Everything that a reader sees is drawn by the script, in his language. */
 export const VERIFY_TEMPLATE = `<!doctype html>
 <html lang="en">
+<!-- Holds parts of noble-curves and noble-hashes - MIT License (c) 2022 Paul Miller (paulmillr.com) -->
 <head>
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="{{csp}}">

@@ -39,14 +39,25 @@ export function drawVerdict(lang: Lang, report: Report, file: Child, receipt: bo
         h("h2", { id: "sentence", tabindex: -1 }, sentenceOf(lang, report)),
       ),
     ),
+    verdict === "fail" &&
+      h(
+        "ul",
+        { class: "failed" },
+        report.findings
+          .filter((finding) => finding.verdict === "fail")
+          .slice(0, 3)
+          .map((finding) => h("li", {}, sentenceOf(lang, finding))),
+      ),
+    // Where something is refuted, no single answer may stand beside it and look better.
     asked !== undefined &&
+      verdict !== "fail" &&
       h(
         "div",
         { class: "asked" },
         h("p", { class: "label" }, say(lang, "verdict.asked")),
         h("p", { class: "question" }, say(lang, `ask.${asked.ask}`)),
         // Said already, where the verdict is the answer itself.
-        h("p", {}, stateBadge(lang, asked.state), asked.code !== report.code && [" ", sentenceOf(lang, asked, true)]),
+        h("p", {}, stateBadge(lang, asked.state), asked.code !== report.code && [" ", sentenceOf(lang, asked)]),
       ),
     h(
       "dl",

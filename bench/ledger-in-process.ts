@@ -1,0 +1,94 @@
+import { hash, randomBytes } from "node:crypto";
+import { join } from "node:path";
+import { useSha256 } from "@spur/verifier/hash";
+import type { Draft } from "@spur/ledger/draft";
+import { LedgerThread } from "@spur/ledger/ledger-thread";
+import { Ledger, newRec } from "@spur/ledger/record";
+import { recordOwnKeys } from "@spur/ledger/deployments";
+
+/** A ledger without its HTTP server: what `append` measures, and what builds the log of a million entries. */
+export interface InProcess {
+  readonly ledger: Ledger;
+  readonly thread: LedgerThread;
+  /** rec of an entry that others can refer to as their run. */
+  readonly run: string;
+  /** rec of a deployment. */
+  readonly deployment: string;
+  close(): Promise<void>;
+}
+
+const common = { evidence: "reported", retention: "training", owner: "bench" } as const;
+
+export async function openInProcess(folder: string, publishEveryMs = 5000): Promise<InProcess> {
+  useSha256((bytes) => hash("sha256", bytes, "buffer"));
+  const data = join(folder, "data");
+  const options = { data, keys: join(folder, "data-keys"), origin: "bench.spur.invalid/log", publishEveryMs };
+  const thread = await LedgerThread.start(options, (error) => {
+    throw error;
+  });
+  const ledger = new Ledger(thread, { data, now: () => Date.now(), lastAtMs: 0 });
+  await recordOwnKeys(ledger);
+  const record = async (draft: Omit<Draft, "rec" | keyof typeof common>): Promise<string> => {
+    const rec = newRec();
+    await ledger.record([{ ...common, rec, ...draft }]);
+    return rec;
+  };
+  const digest = (): string => randomBytes(32).toString("hex");
+  const run = await record({
+    predicateType: "spur:training-run/v1",
+    predicate: { datasets: [], code: digest(), config: digest(), steps: 1, seed: 1 },
+    digests: { sha256: randomBytes(32) },
+  });
+  const deployment = await record({
+    predicateType: "spur:deployment/v1",
+    predicate: { operator: "self", check: "not-checked", contentDays: 30 },
+  });
+  return { ledger, thread, run, deployment, close: () => thread.close() };
+}
+
+/** An entry that seals nothing: a piece of a training log, with two digests and one reference. */
+export function unsealedDraft(run: string, step: number): Draft {
+  return {
+    ...common,
+    rec: newRec(),
+    predicateType: "spur:training-log/v1",
+    predicate: { run: { rec: run }, fromStep: step, toStep: step + 1, rows: 256, state: "complete" },
+    digests: { sha256: randomBytes(32), spurRowsV1: randomBytes(32) },
+  };
+}
+
+/** An output whose sealed payload is 1 KiB. */
+export function sealedDraft(deployment: string, slots: Draft["slots"] & object): Draft {
+  return {
+    ...common,
+    rec: newRec(),
+    predicateType: "spur:output/v1",
+    predicate: { deployment: { rec: deployment }, outcome: "complete" },
+    slots,
+    retention: "output",
+    contentDays: 30,
+  };
+}
+
+/** Records the drafts one by one, `inFlight` at a time. */
+export async function recordAll(ledger: Ledger, drafts: readonly Draft[], inFlight: number): Promise<{ perSecond: number; batch: number }> {
+  let next = 0;
+  // What one commit acknowledges arrives in one message, and so in one turn of the event loop.
+  let turns = 0;
+  let inTurn = false;
+  const acknowledged = (): void => {
+    if (inTurn) return;
+    inTurn = true;
+    turns++;
+    setImmediate(() => (inTurn = false));
+  };
+  const before = performance.now();
+  const worker = async (): Promise<void> => {
+    for (let draft = drafts[next++]; draft !== undefined; draft = drafts[next++]) {
+      await ledger.record([draft]);
+      acknowledged();
+    }
+  };
+  await Promise.all(Array.from({ length: inFlight }, worker));
+  return { perSecond: drafts.length / ((performance.now() - before) / 1000), batch: Math.round(drafts.length / turns) };
+}

@@ -1,0 +1,66 @@
+import { h, type Child } from "../dom.ts";
+import { copyable } from "../frame.ts";
+import { count, say, TAGS, type Lang } from "../i18n/lang.ts";
+import type { Head } from "./api.ts";
+
+/** The state of the log: how long, how far published, under which name and key. */
+export function drawHeadFacts(lang: Lang, head: Head, nowMs: number): Child {
+  const { published } = head;
+  const waiting = head.size - (published?.size ?? 0);
+  return [
+    head.demo &&
+      h("p", { class: "demo-note" }, h("span", { class: "demo" }, say(lang, "home.demo")), say(lang, "home.demo.note")),
+    h(
+      "dl",
+      { class: "numbers" },
+      fact(
+        say(lang, "home.size"),
+        h("span", { class: "big" }, count(published?.size ?? 0, lang)),
+        waiting > 0 && h("span", { class: "soft" }, say(lang, "home.pending", { n: waiting })),
+      ),
+      fact(
+        say(lang, "home.time"),
+        published === null
+          ? h("span", { class: "soft" }, say(lang, "home.unpublished"))
+          : h(
+              "time",
+              { class: "big", datetime: new Date(published.atMs).toISOString(), title: absolute(lang, published.atMs) },
+              ago(lang, published.atMs, nowMs),
+            ),
+        published !== null && h("span", { class: "soft" }, absolute(lang, published.atMs)),
+      ),
+      fact(say(lang, "home.origin"), h("code", {}, head.origin)),
+      published !== null && fact(say(lang, "home.root"), h("code", {}, published.root)),
+    ),
+    h(
+      "details",
+      { class: "key" },
+      h("summary", {}, say(lang, "home.key")),
+      copyable(lang, head.vkey),
+      h("p", { class: "soft small" }, say(lang, "home.key.note")),
+      h(
+        "p",
+        { class: "soft small" },
+        head.contentDays > 0 ? say(lang, "home.content", { n: head.contentDays }) : say(lang, "home.content.kept"),
+      ),
+    ),
+  ];
+}
+
+function fact(name: string, ...value: readonly Child[]): HTMLElement {
+  return h("div", {}, h("dt", {}, name), h("dd", {}, ...value));
+}
+
+function absolute(lang: Lang, atMs: number): string {
+  return new Intl.DateTimeFormat(TAGS[lang], { dateStyle: "medium", timeStyle: "medium" }).format(atMs);
+}
+
+/** "3 minutes ago", in the reader's language. */
+export function ago(lang: Lang, atMs: number, nowMs: number): string {
+  const seconds = Math.round((atMs - nowMs) / 1000);
+  const words = new Intl.RelativeTimeFormat(TAGS[lang], { numeric: "auto" });
+  if (Math.abs(seconds) < 60) return words.format(seconds, "second");
+  if (Math.abs(seconds) < 3600) return words.format(Math.round(seconds / 60), "minute");
+  if (Math.abs(seconds) < 86_400) return words.format(Math.round(seconds / 3600), "hour");
+  return words.format(Math.round(seconds / 86_400), "day");
+}
