@@ -34,7 +34,9 @@ export function fsyncMs(folder: string, count = 200): number {
 function openLoop(folder: string): { database: DatabaseSync; end: () => void } {
   const path = join(folder, "loop.sqlite");
   const database = new DatabaseSync(path);
-  database.exec("pragma journal_mode = wal; pragma synchronous = full; create table rows (id integer primary key, bytes blob not null)");
+  database.exec(
+    "pragma journal_mode = wal; pragma synchronous = full; create table rows (id integer primary key, bytes blob not null)",
+  );
   return {
     database,
     end() {

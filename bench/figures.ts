@@ -70,7 +70,8 @@ export function judge(
       ? `calibration spreads over ${100 * MAX_SPREAD} % (${percent(calibration.spread)})`
       : undefined;
   const refuse = options.refuse ?? busy;
-  const note = refuse === undefined ? options.note : `${refuse}${options.note === undefined ? "" : `; ${options.note}`}`;
+  const note =
+    refuse === undefined ? options.note : `${refuse}${options.note === undefined ? "" : `; ${options.note}`}`;
   return {
     name,
     ours,

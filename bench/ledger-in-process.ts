@@ -37,7 +37,6 @@ export async function openInProcess(folder: string, publishEveryMs = 5000): Prom
   const run = await record({
     predicateType: "spur:training-run/v1",
     predicate: { datasets: [], code: digest(), config: digest(), steps: 1, seed: 1 },
-    digests: { sha256: randomBytes(32) },
   });
   const deployment = await record({
     predicateType: "spur:deployment/v1",
@@ -71,7 +70,11 @@ export function sealedDraft(deployment: string, slots: Draft["slots"] & object):
 }
 
 /** Records the drafts one by one, `inFlight` at a time. */
-export async function recordAll(ledger: Ledger, drafts: readonly Draft[], inFlight: number): Promise<{ perSecond: number; batch: number }> {
+export async function recordAll(
+  ledger: Ledger,
+  drafts: readonly Draft[],
+  inFlight: number,
+): Promise<{ perSecond: number; batch: number }> {
   let next = 0;
   // What one commit acknowledges arrives in one message, and so in one turn of the event loop.
   let turns = 0;

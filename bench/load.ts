@@ -28,7 +28,10 @@ export interface OpenResult {
 
 if (import.meta.main) {
   const [url = "", key = "", mode = "", seconds = "1", amount = "1"] = process.argv.slice(2);
-  const result = mode === "closed" ? await closed(url, key, Number(seconds), Number(amount)) : await open(url, key, Number(seconds), Number(amount));
+  const result =
+    mode === "closed"
+      ? await closed(url, key, Number(seconds), Number(amount))
+      : await open(url, key, Number(seconds), Number(amount));
   process.stdout.write(JSON.stringify(result));
   process.exit(0);
 }
@@ -112,7 +115,7 @@ async function open(url: string, key: string, seconds: number, perSecond: number
     const at = startedAt + (1000 * i) / perSecond;
     const wait = at - performance.now();
     if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
-    running.push(one(at, i >= warm));
+    running.push(one(at, i >= warm)); // counted from when it was due
   }
   await Promise.all(running);
   return {

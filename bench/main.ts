@@ -54,7 +54,8 @@ async function main(): Promise<0 | 1 | 2> {
       }
       rmSync(folder, { recursive: true, force: true });
     }
-    if (flags.json) process.stdout.write(`${JSON.stringify({ format: "spur-bench/v1", ...conditions.values, figures }, null, 1)}\n`);
+    if (flags.json)
+      process.stdout.write(`${JSON.stringify({ format: "spur-bench/v1", ...conditions.values, figures }, null, 1)}\n`);
     else process.stdout.write(`\n${table(figures)}\n\n${Object.values(conditions.lines).join("  \n")}\n`);
     if (figures.some(({ verdict }) => verdict === "missed")) return 1;
     return figures.some(({ verdict }) => verdict === "not judged") ? 2 : 0;
@@ -66,9 +67,14 @@ async function main(): Promise<0 | 1 | 2> {
 /** What must be known to read a figure. */
 function conditionsOf(folder: string, runs: number) {
   const [cpu] = cpus();
-  const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string };
+  const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
+    version: string;
+  };
   const fsyncUs = 1000 * fsyncMs(folder);
-  const noDurability = fsyncUs < MIN_FSYNC_US ? `one fsync takes ${fsyncUs.toFixed(0)} µs here: it reaches no disk, so nothing durable is judged` : undefined;
+  const noDurability =
+    fsyncUs < MIN_FSYNC_US
+      ? `one fsync takes ${fsyncUs.toFixed(0)} µs here: it reaches no disk, so nothing durable is judged`
+      : undefined;
   const values = {
     spur: version,
     node: process.versions.node,
@@ -92,7 +98,10 @@ function conditionsOf(folder: string, runs: number) {
 
 function line({ name, ours, calibration: against, ratio, target, verdict, note }: Figure): string {
   const parts = [`${name}: ${amount(ours.median, ours.unit)} (± ${percent(ours.spread)})`];
-  if (against !== undefined) parts.push(`${against.name} ${amount(against.median, against.unit)} (± ${percent(against.spread)}), ratio ${(ratio ?? NaN).toFixed(2)}`);
+  if (against !== undefined)
+    parts.push(
+      `${against.name} ${amount(against.median, against.unit)} (± ${percent(against.spread)}), ratio ${(ratio ?? NaN).toFixed(2)}`,
+    );
   if (target !== undefined) parts.push(`wanted ${target}`);
   if (verdict !== "told") parts.push(verdict.toUpperCase());
   if (note !== undefined) parts.push(note);
@@ -103,7 +112,9 @@ function table(figures: readonly Figure[]): string {
   const rows = figures.map(({ name, ours, calibration: against, ratio, target, verdict, note }) => [
     name,
     `${amount(ours.median, ours.unit)} (${percent(ours.spread)})`,
-    against === undefined ? "" : `${against.name}: ${amount(against.median, against.unit)} (${percent(against.spread)})`,
+    against === undefined
+      ? ""
+      : `${against.name}: ${amount(against.median, against.unit)} (${percent(against.spread)})`,
     ratio === undefined ? "" : ratio.toFixed(2),
     target ?? "",
     verdict === "told" ? "" : verdict,

@@ -15,12 +15,20 @@ export interface Running {
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
 /** Starts a script of this folder, or `spur`, and waits for the one JSON document that it prints. `before`: a command to run it under. */
-export async function startProcess(script: string, args: readonly string[], options: { before?: readonly string[]; cwd?: string; timeoutMs?: number } = {}): Promise<Running> {
+export async function startProcess(
+  script: string,
+  args: readonly string[],
+  options: { before?: readonly string[]; cwd?: string; timeoutMs?: number } = {},
+): Promise<Running> {
   const path = script === "spur" ? here("../packages/cli/bin/spur.js") : here(script);
   const [command, ...rest] = [...(options.before ?? []), process.execPath, path, ...args];
   const startedAt = performance.now();
   const env = { ...process.env, SPUR_DISCOVER: "false", NODE_NO_WARNINGS: "1" };
-  const child = spawn(command as string, rest, { stdio: ["ignore", "pipe", "pipe"], env, ...(options.cwd === undefined ? {} : { cwd: options.cwd }) });
+  const child = spawn(command as string, rest, {
+    stdio: ["ignore", "pipe", "pipe"],
+    env,
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+  });
   const { ready, text } = await firstDocument(child, options.timeoutMs ?? 30_000).catch((error: unknown) => {
     child.kill("SIGKILL");
     throw error;
@@ -48,7 +56,10 @@ export async function startProcess(script: string, args: readonly string[], opti
   };
 }
 
-function firstDocument(child: ChildProcess, timeoutMs: number): Promise<{ ready: Record<string, unknown>; text: string }> {
+function firstDocument(
+  child: ChildProcess,
+  timeoutMs: number,
+): Promise<{ ready: Record<string, unknown>; text: string }> {
   return new Promise((resolve, reject) => {
     let text = "";
     let errors = "";

@@ -15,7 +15,10 @@ const ANSWER = JSON.stringify({
   choices: [{ index: 0, message: { role: "assistant", content: "word ".repeat(80) }, finish_reason: "stop" }],
   usage: { prompt_tokens: 60, completion_tokens: 80, total_tokens: 140 },
 });
-const MODELS = JSON.stringify({ object: "list", data: [{ id: "bench", object: "model", created: 0, owned_by: "bench" }] });
+const MODELS = JSON.stringify({
+  object: "list",
+  data: [{ id: "bench", object: "model", created: 0, owned_by: "bench" }],
+});
 
 function event(i: number): string {
   const last = i === TOKENS - 1;
@@ -35,7 +38,9 @@ if (import.meta.main) {
       }
       const { stream } = JSON.parse(Buffer.concat(chunks).toString()) as { stream?: boolean };
       if (stream !== true) {
-        response.writeHead(200, { "content-type": "application/json", "content-length": Buffer.byteLength(ANSWER) }).end(ANSWER);
+        response
+          .writeHead(200, { "content-type": "application/json", "content-length": Buffer.byteLength(ANSWER) })
+          .end(ANSWER);
         return;
       }
       const startedAt = performance.now();
@@ -43,7 +48,7 @@ if (import.meta.main) {
       // Each token at its own time from the beginning: a timer that is late does not push the others back.
       const tick = (): void => {
         if (next === 0) response.writeHead(200, { "content-type": "text/event-stream" });
-        response.write(EVENTS[next] as string);
+        response.write(EVENTS[next]);
         if (++next === TOKENS) response.end("data: [DONE]\n\n");
         else setTimeout(tick, startedAt + FIRST_TOKEN_MS + next * TOKEN_MS - performance.now());
       };

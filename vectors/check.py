@@ -10,6 +10,7 @@ import sys
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from second import Refused, Unknown, canonical, entry, evidence, note, payload, tree
+from second.receipt import verify_receipt
 from second.trust import Policy, Trust
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -368,7 +369,7 @@ def run_evidence(file):
 def run_receipt_file(file):
     def run(v):
         shown = file["files"][v["evidence"]].encode() if "evidence" in v else None
-        report = evidence.verify_receipt(v["text"].encode(), Trust(file["trust"][v["trust"]]), shown)
+        report = verify_receipt(v["text"].encode(), Trust(file["trust"][v["trust"]]), shown)
         same((report.verdict(), EXITS[report.verdict()]), (v["verdict"], v["exit"]), f"verdict {report.findings}")
 
     return each(file, run, run)

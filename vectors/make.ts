@@ -3,9 +3,10 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { canonicalVectors, decimalVectors } from "./make/canonical.ts";
 import { entryVectors } from "./make/entries.ts";
-import { evidenceVectors, receiptFileVectors } from "./make/evidence.ts";
+import { evidenceVectors } from "./make/evidence.ts";
 import { checkpointVectors, cosignatureVectors, dsseVectors, ed25519Vectors, merkleVectors, noteVectors, receiptVectors, vkeyVectors } from "./make/log.ts";
 import { commitmentVectors, journalVectors, rowsVectors, sealedVectors, wrappingVectors } from "./make/payload.ts";
+import { receiptFileVectors } from "./make/receipts.ts";
 import { policyVectors, trustVectors } from "./make/trust.ts";
 
 const files: { readonly [name: string]: object } = {

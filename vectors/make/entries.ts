@@ -314,6 +314,8 @@ const invalid: Wrong[] = [
   wrong("unknown digest", "a fixed list", "statement/subject", set(example("key"), digests("md5"), "00")),
   wrong("commitment of 31 bytes", "32 bytes", "entry/digest", set(output, digests("spurCommitmentV1"), fakeDigest("c").slice(2))),
   wrong("commitment in upper case", "hex is lower case", "bytes/hex", set(output, digests("spurCommitmentV1"), fakeDigest("c").toUpperCase())),
+  wrong("rows root without the payload's digest", "the payload is found by it", "statement/subject", set(example("dataset"), digests("sha256"), undefined)),
+  wrong("envelope null", "absent is absent", "dsse/form", set(envelope(), ["dsse"], null)),
   wrong("rows root without the number of rows", "a row's proof needs the tree's size", "statement/subject", set(example("source"), digests("spurRowsV1"), fakeDigest("rows"))),
   // Outer names inside
   ...["v", "rec", "reg", "seq", "prev", "at", "evidence", "retention", "sealed", "statement", "dsse"].map((name) =>
@@ -380,6 +382,7 @@ const invalid: Wrong[] = [
   { ...wrong("an unknown predicate type", "this version cannot judge it", "entry/predicate-type", set(output, ["statement", "predicateType"], "spur:output/v2")), verdict: "not-checked" },
   { ...wrong("a later predicate in a register of its own", "this version cannot judge it", "entry/predicate-type", set(set(output, ["statement", "predicateType"], "spur:consent/v1"), ["reg"], "consents")), verdict: "not-checked" },
   { ...wrong("a closing that lists a register of a later version", "this version cannot judge it", "entry/unknown-register", set(example("registers"), predicate("last", 0, "name"), "consents")), verdict: "not-checked" },
+  wrong("an unknown predicate type with ciphertext digests that are wrong", "the outer members are the operator's word, and known", "entry/sealed", set(set(output, ["statement", "predicateType"], "spur:output/v2"), ["sealed", "iv"], 0)),
   // What only the place in the log shows
   { ...wrong("reference forward", "an entry refers to earlier ones only", "reference/forward", set(output, predicate("deployment", "index"), OWN_INDEX + 1)), index: OWN_INDEX },
   { ...wrong("reference to itself", "an entry refers to earlier ones only", "reference/forward", set(output, predicate("deployment", "index"), OWN_INDEX)), index: OWN_INDEX },

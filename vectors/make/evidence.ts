@@ -1,215 +1,12 @@
-import { commit, openingOf, seal, valueBytes, type Sealed, type Value } from "./payload.ts";
-import { b64, canonical, cosignatureLine, fake, fakeDigest, fakeRec, flip, hex, inclusionPath, leafHash, logKey, ORIGIN, otherKey, receiptsKey, sha256, signatureLine, treeRoot, unhex, utf8, witnessKey, type Json, type Signer } from "./lib.ts";
 import { set } from "./entries.ts";
-import { receiptText } from "./log.ts";
+import { b64, canonical, fakeRec, flip, logKey, ORIGIN, otherKey, signatureLine, utf8, witnessKey, type Json } from "./lib.ts";
+import { checkpointText, dishonest, EXIT, list, log, makeFile, Q5, q5Of, rowMember, rows, slotMember, swapped, type Expected, type Members } from "./small-log.ts";
 import { trustText } from "./trust.ts";
 
-type Members = { readonly [name: string]: Json };
-/** 2026-11-22T04:00:00Z is SEEN − 20 min: a witness saw the log after its entries. */
-const SEEN = 1_795_321_200;
-
-/** One entry before it is numbered. References are labels of entries that stand in the same log. */
-interface Draft {
-  readonly label: string;
-  readonly type: string;
-  readonly reg: string;
-  readonly retention: string;
-  readonly evidence?: string;
-  readonly predicate: (ref: (label: string) => Members, index: number, last: Members[]) => Members;
-  readonly slots?: readonly Value[];
-  readonly digests?: Members;
-  readonly at?: string;
-  /** What a dishonest operator writes instead. */
-  readonly forge?: (entry: Members) => Json;
-}
-
-const corpus = utf8('{"text":"Es war einmal ein Log."}\n{"text":"Once upon a time there was a log."}\n{"text":"从前有一个日志。"}\n');
-const rows = corpus.toString().trimEnd().split("\n").map(utf8);
-const rowLeaves = rows.map(leafHash);
-const request: Value = { text: '{"model":"spur-small","messages":[{"role":"user","content":"Es war einmal"}]}' };
-const response: Value = { text: '{"choices":[{"message":{"role":"assistant","content":" ein Log."}}]}' };
-
-const drafts: readonly Draft[] = [
-  {
-    label: "log key", type: "key", reg: "keys", retention: "system",
-    predicate: () => ({ purpose: "log", algorithm: "ed25519", state: "active" }),
-    digests: { sha256: hex(sha256(logKey.publicKey)) },
-  },
-  {
-    label: "receipts key", type: "key", reg: "keys", retention: "system",
-    predicate: () => ({ purpose: "receipts", algorithm: "ed25519", state: "active" }),
-    digests: { sha256: hex(sha256(receiptsKey.publicKey)) },
-  },
-  {
-    label: "source", type: "source", reg: "sources", retention: "data",
-    predicate: () => ({ kind: "own", bytes: corpus.length, rows: rows.length }),
-    slots: [{ text: "three beginnings" }, null, { text: "Apache-2.0" }, null],
-    digests: { sha256: hex(sha256(corpus)), spurRowsV1: hex(treeRoot(rowLeaves)) },
-  },
-  {
-    label: "data-run", type: "data-run", reg: "data-runs", retention: "data",
-    predicate: (ref) => ({ inputs: [ref("source")], code: fakeDigest("code"), outcome: "complete", rowsIn: 3, rowsOut: 3 }),
-    slots: [{ text: "deduplicate" }, null, null],
-  },
-  {
-    label: "dataset", type: "dataset", reg: "datasets", retention: "data",
-    predicate: (ref) => ({ run: ref("data-run"), sources: [ref("source")], bytes: corpus.length, rows: rows.length }),
-    slots: [{ text: "beginnings, deduplicated" }, null],
-    digests: { sha256: hex(sha256(corpus)), spurRowsV1: hex(treeRoot(rowLeaves)) },
-  },
-  {
-    label: "training-run", type: "training-run", reg: "training-runs", retention: "training",
-    predicate: (ref) => ({ datasets: [ref("dataset")], code: fakeDigest("code"), config: fakeDigest("config"), steps: 400, seed: 7 }),
-    slots: [{ text: "spur-small" }, null, { text: '{"width":64}' }],
-  },
-  {
-    label: "checkpoint", type: "checkpoint", reg: "checkpoints", retention: "training",
-    predicate: (ref) => ({ run: ref("training-run"), step: 400, state: fakeDigest("state"), bytes: 4096 }),
-    digests: { sha256: fakeDigest("weights") },
-  },
-  {
-    label: "model", type: "model", reg: "models", retention: "training",
-    predicate: (ref) => ({ run: ref("training-run"), checkpoint: ref("checkpoint"), format: "safetensors", bytes: 4096 }),
-    slots: [{ text: "spur-small" }, null, null],
-    digests: { sha256: fakeDigest("weights") },
-  },
-  {
-    label: "deployment", type: "deployment", reg: "deployments", retention: "service",
-    predicate: (ref) => ({ model: ref("model"), operator: "self", served: fakeDigest("weights"), check: "matched", contentDays: 30 }),
-    slots: [{ text: "spur-small" }, { text: "http://127.0.0.1:7788" }, null],
-  },
-  {
-    label: "policy", type: "policy", reg: "policies", retention: "service",
-    predicate: () => ({ kind: "output", version: 1 }),
-    slots: [{ text: "allow all" }],
-  },
-  {
-    label: "output", type: "output", reg: "outputs", retention: "output",
-    predicate: (ref) => ({ deployment: ref("deployment"), outcome: "complete" }),
-    slots: [request, response, { text: "key-7" }, { text: '{"total_tokens":9}' }, { text: "1795320123456" }, null, null, null],
-  },
-  {
-    label: "decision", type: "decision", reg: "decisions", retention: "output",
-    predicate: (ref) => ({ output: ref("output"), actor: "rule", verdict: "released", policy: ref("policy"), policyVersion: 1 }),
-    slots: [{ text: '{"rule":"allow all"}' }],
-  },
-  {
-    label: "closing", type: "registers", reg: "registers", retention: "system",
-    predicate: (_, index, last) => ({ size: index, last }),
-  },
-]; // prettier-ignore
-
-interface Log {
-  readonly entries: readonly Buffer[];
-  readonly sealed: ReadonlyMap<string, Sealed>;
-  readonly values: ReadonlyMap<string, readonly Value[]>;
-  readonly leaves: readonly Buffer[];
-  readonly indexOf: (label: string) => number;
-}
-
-function makeLog(from: readonly Draft[]): Log {
-  const indexes = new Map(from.map(({ label }, index) => [label, index]));
-  const indexOf = (label: string): number => {
-    const index = indexes.get(label);
-    if (index === undefined) throw new Error(label);
-    return index;
-  };
-  const ref = (label: string): Members => ({ index: indexOf(label), rec: fakeRec(`log ${label}`) });
-  const last = new Map<string, { seq: number; index: number }>();
-  const sealed = new Map<string, Sealed>();
-  const entries = from.map((draft, index): Buffer => {
-    const { label, type, reg, retention, slots } = draft;
-    const rec = fakeRec(`log ${label}`);
-    const before = last.get(reg);
-    const listed = [...last].filter(([name]) => name !== "registers").sort(([a], [b]) => (a < b ? -1 : 1));
-    const predicate = draft.predicate(ref, index, listed.map(([name, one]) => ({ name, ...one })));
-    const digest: { [name: string]: Json } = { ...draft.digests };
-    if (type === "registers") digest["sha256"] = hex(sha256(utf8(canonical(predicate))));
-    if (slots !== undefined) {
-      const one = commit(rec, fake(`dek log ${label}`), slots);
-      sealed.set(label, one);
-      digest["spurCommitmentV1"] = hex(one.commitment);
-    }
-    const seq = (before?.seq ?? 0) + 1;
-    last.set(reg, { seq, index });
-    const entry: Members = {
-      v: "spur-entry/v1", rec, reg, seq,
-      ...(before === undefined ? {} : { prev: before.index }),
-      at: draft.at ?? "2026-11-22T04Z",
-      evidence: draft.evidence ?? "observed",
-      retention,
-      ...(slots === undefined ? {} : { sealed: { ct: hex(sha256(seal(sealed.get(label)!))) } }),
-      statement: {
-        _type: "https://in-toto.io/Statement/v1",
-        subject: [{ name: rec, digest }],
-        predicateType: `spur:${type}/v1`,
-        predicate,
-      },
-    }; // prettier-ignore
-    return utf8(canonical(draft.forge === undefined ? entry : draft.forge(entry)));
-  });
-  const values = new Map(from.flatMap(({ label, slots }) => (slots === undefined ? [] : [[label, slots] as const])));
-  return { entries, sealed, values, leaves: entries.map(leafHash), indexOf };
-}
-
-const log = makeLog(drafts);
-const checkpointText = (of: Log, origin = ORIGIN): string => `${origin}\n${of.leaves.length}\n${b64(treeRoot(of.leaves))}\n`;
-const witnessed = (of: Log, key: Signer = logKey): string => {
-  const text = checkpointText(of);
-  return `${text}\n${signatureLine(key, text)}${cosignatureLine(witnessKey, text, SEEN)}`;
-};
-
-const entryMember = (of: Log, index: number): Members => ({
-  index,
-  entry: b64(of.entries[index]!),
-  proof: inclusionPath(index, of.leaves).map(b64),
-});
-function slotMember(of: Log, label: string, slot: number): Members {
-  const { salt, path } = openingOf(of.sealed.get(label)!, slot);
-  const value = of.values.get(label)![slot]!;
-  return {
-    index: of.indexOf(label),
-    slot,
-    ...(value === null ? {} : { value: b64(valueBytes(value)) }),
-    salt: b64(unhex(salt)),
-    path: path.map((one) => b64(unhex(one))),
-  };
-}
-const rowMember = (of: Log, label: string, row: number): Members => ({
-  index: of.indexOf(label),
-  row,
-  value: b64(rows[row]!),
-  path: inclusionPath(row, rowLeaves).map(b64),
-});
-
-interface FileOptions {
-  readonly of?: Log;
-  readonly labels?: readonly string[];
-  readonly opened?: readonly Members[];
-  readonly ask?: string;
-  readonly key?: Signer;
-  readonly checkpoint?: string;
-}
-function makeFile({ of = log, labels, opened = [], ask = "Q5", key = logKey, checkpoint }: FileOptions): Members {
-  const indexes = labels?.map(of.indexOf) ?? of.entries.map((_, i) => i);
-  const closing = of.indexOf("closing");
-  return {
-    format: "spur-evidence/v1",
-    log: { origin: ORIGIN, vkey: key.vkey },
-    checkpoint: checkpoint ?? witnessed(of, key),
-    entries: indexes.map((index) => entryMember(of, index)),
-    opened,
-    registers: indexes.includes(closing) ? [closing] : [],
-    anchors: [],
-    ask,
-  };
-}
-
-const Q5 = ["deployment", "policy", "output", "decision", "closing"];
 const answer = makeFile({ labels: Q5, opened: [slotMember(log, "output", 0), slotMember(log, "output", 1), slotMember(log, "output", 5)] });
 const lineage = makeFile({ opened: [slotMember(log, "dataset", 0), rowMember(log, "dataset", 2), slotMember(log, "output", 1)], ask: "lineage" });
 
-const trust = {
+export const trust = {
   none: trustText("quorum none\n"),
   log: trustText(`log ${logKey.vkey}\nquorum none\n`),
   "another key of the log": trustText(`log ${otherKey.vkey}\nquorum none\n`),
@@ -217,7 +14,7 @@ const trust = {
 };
 type TrustName = keyof typeof trust;
 
-const bases = { answer: canonical(answer), lineage: canonical(lineage) };
+export const bases = { answer: canonical(answer), lineage: canonical(lineage) };
 type Base = keyof typeof bases;
 
 /** What lies between the common beginning and the common end of two texts. */
@@ -229,8 +26,6 @@ function editOf(from: string, to: string) {
   return { at, cut: from.length - at - end, insert: to.slice(at, to.length - end) };
 }
 
-const EXIT = { pass: 0, fail: 1, "not-checked": 2 } as const;
-type Expected = keyof typeof EXIT;
 /** A twin of a valid file: `to` is its text, or its members. `check` names a finding that must have that verdict. */
 function twin(name: string, why: string, verdict: Expected, check: string, to: string | Json, trusted: TrustName = "log", base: Base = "answer") {
   const edit = editOf(bases[base], typeof to === "string" ? to : canonical(to));
@@ -241,12 +36,6 @@ function whole(name: string, why: string, verdict: Expected, check: string, file
   return { name, why, text: canonical(file), trust: trusted, verdict, exit: EXIT[verdict], ...(check === "" ? {} : { check }) };
 }
 
-const list = (file: Members, name: string): Members[] => file[name] as unknown as Members[];
-const swapped = (file: Members, name: string, a: number, b: number): Json => {
-  const copy = [...list(file, name)];
-  [copy[a], copy[b]] = [copy[b]!, copy[a]!];
-  return set(file, [name], copy);
-};
 const without = (file: Members, name: string, at: number): Json => set(file, [name], list(file, name).filter((_, i) => i !== at));
 const at = (file: Members, name: string, i: number, member: string): string => list(file, name)[i]![member] as string;
 const bitOf = (text: string, byte = 0): string => b64(flip(Buffer.from(text, "base64"), byte));
@@ -256,10 +45,6 @@ const note = answer["checkpoint"] as string;
 const body = checkpointText(log);
 const [logLine, witnessLine] = note.split("\n").slice(4, 6) as [string, string];
 
-/** The log with one draft changed. */
-const dishonest = (label: string, change: Partial<Draft>): Log =>
-  makeLog(drafts.map((draft) => (draft.label === label ? { ...draft, ...change } : draft)));
-const q5Of = (of: Log, opened: Members[] = []): Members => makeFile({ of, labels: Q5, opened });
 const statementOf = (entry: Members, path: (string | number)[], value: Json): Json => set(entry, ["statement", ...path], value);
 
 const invalid = [
@@ -385,77 +170,4 @@ export const evidenceVectors = {
     twin("a bit flipped in the line of a witness whom nobody trusts", "a stranger's line says nothing", "pass", "", set(answer, ["checkpoint"], note.replace(witnessLine, `— ${witnessKey.name} ${bitOf(witnessLine.split(" ")[2]!, 40)}`))),
   ],
   invalid,
-};
-
-const outputIndex = log.indexOf("output");
-const receiptOf = (index: number, leaf: Buffer, commitment: Buffer, key: Signer = receiptsKey): string => {
-  const receipt = receiptText(fakeRec("log output"), index, leaf, commitment);
-  return `${receipt}\n${signatureLine(key, receipt)}`;
-};
-const outputCommitment = log.sealed.get("output")!.commitment;
-const receiptFile = (receiptNote: string, opened: readonly Members[] = [slotMember(log, "output", 0), slotMember(log, "output", 1)], vkey = receiptsKey.vkey): Members => ({
-  format: "spur-receipt-file/v1",
-  note: receiptNote,
-  vkey,
-  opened,
-});
-const goodReceipt = receiptFile(receiptOf(outputIndex, log.leaves[outputIndex]!, outputCommitment));
-const receiptNote = goodReceipt["note"] as string;
-const otherLog = dishonest("output", { slots: [request, { text: "something else" }, null, null, null, null, null, null] });
-const retired = makeLog([...drafts.slice(0, 2), { ...drafts[1]!, label: "receipts key retired", predicate: () => ({ purpose: "receipts", algorithm: "ed25519", state: "retired" }) }, ...drafts.slice(2)]);
-const shown = {
-  answer: bases.answer,
-  lineage: bases.lineage,
-  "another answer at its place": canonical(q5Of(otherLog)),
-  "receipts key retired before": canonical(makeFile({ of: retired, ask: "lineage" })),
-};
-const retiredReceipt = receiptFile(receiptOf(retired.indexOf("output"), retired.leaves[retired.indexOf("output")]!, outputCommitment), []);
-const logLineTrust = `log ${logKey.vkey}\nquorum none\n`;
-const receiptTrust = {
-  none: trust.none,
-  log: trust.log,
-  "log and receipts": trustText(logLineTrust, { statementKeys: [receiptsKey.vkey] }),
-  receipts: trustText("quorum none\n", { statementKeys: [receiptsKey.vkey] }),
-};
-type ReceiptOptions = { readonly evidence?: keyof typeof shown; readonly trust?: keyof typeof receiptTrust };
-function receiptVector(name: string, why: string, verdict: Expected, file: Json | string, options: ReceiptOptions = {}) {
-  const { evidence, trust: trusted = "log and receipts" } = options;
-  const text = typeof file === "string" ? file : canonical(file);
-  return { name, ...(why === "" ? {} : { why }), text, trust: trusted, ...(evidence === undefined ? {} : { evidence }), verdict, exit: EXIT[verdict] };
-}
-const badReceipt = (name: string, why: string, file: Json | string, verdict: Expected = "fail", options: ReceiptOptions = { evidence: "answer" }) =>
-  receiptVector(name, why, verdict, file, options);
-
-export const receiptFileVectors = {
-  format: "spur-receipt-file/v1",
-  about:
-    "A caller's receipt with openings of his own request and response, verified under the trust file named by `trust` and, where `evidence` names one of `files`, against what that evidence shows at the receipt's index.",
-  trust: receiptTrust,
-  files: shown,
-  valid: [
-    receiptVector("receipt, and evidence that the log kept it", "", "pass", goodReceipt, { evidence: "answer" }),
-    receiptVector("the log announced the receipts key", "", "pass", goodReceipt, { evidence: "lineage", trust: "log" }),
-    receiptVector("receipt without openings", "", "pass", receiptFile(receiptNote, []), { evidence: "answer" }),
-    receiptVector("receipt alone: whether the log kept it is not shown", "", "pass", goodReceipt),
-  ],
-  invalid: [
-    badReceipt("nobody trusted", "signer unknown", goodReceipt, "not-checked", { evidence: "lineage", trust: "none" }),
-    badReceipt("receipts key neither trusted nor announced in the file", "signer unknown", goodReceipt, "not-checked", { evidence: "answer", trust: "log" }),
-    badReceipt("receipts key retired before it signed", "the log took it back", retiredReceipt, "not-checked", { evidence: "receipts key retired before", trust: "log" }),
-    badReceipt("evidence of a log that nobody trusts", "it shows nothing, and was handed in to show that the log kept its word", goodReceipt, "not-checked", { evidence: "answer", trust: "receipts" }),
-    badReceipt("the log holds another answer at that place", "operator signed both: proof of misbehaviour", receiptFile(receiptNote, []), "fail", { evidence: "another answer at its place" }),
-    badReceipt("another response", "one value per slot", set(goodReceipt, ["opened", 1, "value"], b64(utf8("x")))),
-    badReceipt("openings unsorted", "rising by slot", swapped(goodReceipt, "opened", 0, 1)),
-    badReceipt("an opening of another record", "a receipt is for one record", set(goodReceipt, ["opened", 1, "index"], outputIndex + 1)),
-    badReceipt("a row", "a receipt opens slots", receiptFile(receiptNote, [{ ...rowMember(log, "dataset", 0), index: outputIndex }])),
-    badReceipt("unknown member", "closed", set(goodReceipt, ["name"], "x")),
-    badReceipt("vkey missing", "the file says who signed", set(goodReceipt, ["vkey"], undefined)),
-    badReceipt("white space", "canonical", canonical(goodReceipt).replace(",", ", ")),
-    badReceipt("index changed after signing", "it is signed", set(goodReceipt, ["note"], receiptNote.replace("\n10\n", "\n11\n"))),
-    badReceipt("a vkey that did not sign", "the file's own key did not sign", set(goodReceipt, ["vkey"], logKey.vkey)),
-    badReceipt("commitment of another record", "openings do not fit", receiptFile(receiptOf(outputIndex, log.leaves[outputIndex]!, fake("other commitment")))),
-    badReceipt("signed by the log's own key", "receipts have a key of their own", receiptFile(receiptOf(outputIndex, log.leaves[outputIndex]!, outputCommitment, logKey), [], logKey.vkey)),
-    badReceipt("two signature lines", "one key signs a receipt", set(goodReceipt, ["note"], `${receiptNote}${receiptNote.split("\n\n")[1]!}`)),
-    badReceipt("a later version of the file", "this version cannot judge it", set(goodReceipt, ["format"], "spur-receipt-file/v2"), "not-checked"),
-  ],
 };

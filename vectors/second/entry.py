@@ -321,8 +321,10 @@ def read(data, index=None):
     if "prev" in outer:
         whole()(outer["prev"])
     need((outer["seq"] == 1) == ("prev" not in outer), "prev is absent exactly at seq 1")
+    if "sealed" in outer:
+        read_sealed(outer["sealed"])
     entry = Entry(outer)
-    if entry.dsse is not None:
+    if "dsse" in outer:
         need(entry.reg == "foreign" and "sealed" not in outer, "place of an envelope")
         read_envelope(entry.dsse)
     else:
@@ -365,14 +367,14 @@ def read_statement(entry, statement):
         digest(one)
     need(("spurCommitmentV1" in digests) == (slots > 0), "commitment")
     need(("sealed" in entry.outer) == (slots > 0), "sealed")
-    need("spurRowsV1" not in digests or "rows" in predicate, "rows root without rows")
-    if slots:
-        read_sealed(entry.outer["sealed"], slots)
+    need("spurRowsV1" not in digests or ("rows" in predicate and "sha256" in digests), "rows root alone")
+    blobs = entry.outer["sealed"].get("blobs", []) if slots else []
+    need(all(one["slot"] < slots for one in blobs), "blob of no slot")
     entry.type, entry.predicate, entry.slots, entry.digests = kind, predicate, slots, digests
 
 
-def read_sealed(sealed, slots):
-    members(ct=digest, blobs_=list_of(members(slot=whole(0, slots - 1), sha256=digest)))(sealed)
+def read_sealed(sealed):
+    members(ct=digest, blobs_=list_of(members(slot=whole(), sha256=digest)))(sealed)
     blobs = [one["slot"] for one in sealed.get("blobs", [])]
     need("blobs" not in sealed or (blobs and blobs == sorted(set(blobs))), "blobs")
 

@@ -1,18 +1,17 @@
-"""Evidence files and receipt files: the verdicts of docs/formats.md §3 on them, under what the caller trusts."""
+"""Evidence files: the verdicts of docs/formats.md §11 on them, under what the caller trusts."""
 import calendar
 
 from . import Refused, Unknown, canonical, entry, need
 from .entry import is_whole, list_of, members, whole
-from .note import COSIGNATURE, ED25519, Key, judge_line, read_checkpoint, read_receipt, split_note, unbase64
+from .note import COSIGNATURE, Key, judge_line, read_checkpoint, split_note, unbase64
 from .payload import check_row, check_slot
-from .tree import check_inclusion, leaf_hash, sha256
+from .questions import PROVEN, RECORDED, state
+from .tree import check_inclusion, leaf_hash
 
 MAX_BYTES = 64 * 1024 * 1024
 ASKS = [f"Q{i}" for i in range(1, 10)] + ["lineage"]
 REQUIRED = {"format", "log signature", "inclusion", "opening", "row"}
 PASS, FAIL, NOT_CHECKED = "pass", "fail", "not-checked"
-# States of a question; NOT_CHECKED is one too.
-PROVEN, RECORDED, NOT_RECORDED = "proven", "recorded", "not-recorded"
 
 # Which predicate types a reference may point to, by type and member; any type where nothing is said.
 TARGETS = {
@@ -101,7 +100,6 @@ SHAPE = members(
     anchors=list_of(anything, 10**9),
     ask=lambda value: need(value in ASKS, "unknown question"),
 )
-RECEIPT_SHAPE = members(format=text, note=text, vkey=text, opened=list_of(opening, 10**9))
 
 
 def rising(keys):
@@ -324,114 +322,3 @@ def check_time(report, held, seen_at):
             if calendar.timegm((year, month, day, hour, 0, 0)) > seen_at[0] + 300:
                 return report.add("time", FAIL)
     report.add("time", PASS)
-
-
-def state(report, ask, held, edges):
-    """State of the asked question. (Q8 is left to the other implementation.)"""
-    walk = {"Q5": walk_q5, "lineage": walk_lineage}.get(ask)
-    walked = walk(report, held, edges) if walk else None
-    if walked is None:
-        return NOT_RECORDED
-    whole_, trace = walked
-    if not whole_ or not report.trusted:
-        return NOT_CHECKED
-    return PROVEN if all(held[index].outer["evidence"] == "observed" for index in trace) else RECORDED
-
-
-def walk_q5(report, held, edges):
-    """For every output: the last decision on it, and the policy it names."""
-    outputs = [one.index for one in held.values() if one.type == "output"]
-    whole_, trace = True, set(outputs)
-    for index in outputs:
-        decisions = [f for f, role, to in edges if role == "output" and to == index and held[f].type == "decision"]
-        if not decisions:
-            whole_ = False
-            continue
-        decision = max(decisions)
-        policies = {to for f, role, to in edges if f == decision and role == "policy"}
-        whole_ = whole_ and None not in policies
-        trace |= {decision} | policies - {None}
-        version = held[decision].entry.predicate["policyVersion"]
-        for policy in policies - {None}:
-            if held[policy].entry.predicate != {"kind": "output", "version": version}:
-                report.add("answer", FAIL)
-    return (whole_, trace) if outputs else None
-
-
-def walk_lineage(_, held, edges):
-    """From the outputs (or what stands nearest to them) along every reference, down to sources."""
-    for start in ("output", "deployment", "model", "training-run", "dataset", "data-run"):
-        walk = [one.index for one in held.values() if one.type == start]
-        if walk:
-            break
-    else:
-        return None
-    walk += [f for f, role, to in edges if role == "output" and to in walk]
-    whole_, trace = True, set()
-    while walk:
-        index = walk.pop()
-        if index in trace:
-            continue
-        trace.add(index)
-        steps = [to for f, _, to in edges if f == index]
-        whole_ = whole_ and None not in steps and (steps or held[index].type in ("source", "policy", "decision"))
-        walk += [to for to in steps if to is not None]
-    return whole_, trace
-
-
-def verify_receipt(data, trust, shown=None):
-    """A receipt file, and (where `shown` holds the bytes of an evidence file) whether the log kept what it promised."""
-    report = Report(trust)
-    report.required = {"format", "receipt", "opening"} | ({"inclusion"} if shown else set())
-    try:
-        file = read_file(data, "spur-receipt-file/v1", RECEIPT_SHAPE)
-        body, lines = split_note(file["note"])
-        origin, rec, index, leaf, commitment = read_receipt(body)
-        own = Key(file["vkey"])
-        need(own.name == f"{origin}/receipts" and own.kind == ED25519, "not the log's receipts key")
-        need(len(lines) == 1 and judge_line(lines[0], body, [own])[0] == "verified", "its key did not sign")
-        keys = [key for key in trust.statement_keys if key.name == own.name]
-        need(judge_line(lines[0], body, keys)[0] != "invalid", "a trusted key's signature is invalid")
-    except Unknown:
-        report.add("format", NOT_CHECKED)
-        return report
-    except Refused:
-        report.add("receipt", FAIL)
-        return report
-    log = verify(shown, trust) if shown else None
-    if log is not None and (log.origin != origin or not log.trusted):
-        log = None
-    report.trusted = own.vkey in {key.vkey for key in keys} or (log is not None and announced(log, own, index))
-    report.add("receipt", PASS)
-    report.add("format", PASS)
-    for one in file["opened"]:
-
-        def opened(one=one):
-            need(one["index"] == index and "slot" in one, "an opening of another record")
-            value = None if "value" not in one else unbase64(one["value"])
-            path = [unbase64(hash_) for hash_ in one["path"]]
-            check_slot(one["slot"], value, unbase64(one["salt"]), path, entry.PREDICATES["output"][1], commitment)
-
-        report.run("opening", opened)
-    there = log.held.get(index) if log else None
-    if there is None:
-        report.add("inclusion", NOT_CHECKED)  # whether the log kept its word
-    else:
-        same = there.leaf == leaf
-        if there.entry:
-            same = same and there.entry.rec == rec
-            same = same and there.entry.digests.get("spurCommitmentV1") == commitment.hex()
-        report.add("inclusion", PASS if same else FAIL)
-    return report
-
-
-def announced(log, key, index):
-    """Whether the log announced a receipts key before `index` and has not taken it back until then."""
-    digest = sha256(key.public_key).hex()
-    said = [
-        one.entry.predicate["state"]
-        for one in log.held.values()
-        if one.type == "key" and one.index < index and one.entry.predicate["purpose"] == "receipts"
-        if one.entry.digests.get("sha256") == digest
-    ]
-    return bool(said) and all(state == "active" for state in said)

@@ -1,5 +1,5 @@
 import OpenAI from "openai";
-import { choosePrompts, type Language } from "../corpus.ts";
+import { choosePrompts, type Language, type Row } from "../corpus.ts";
 import { nearestSource } from "../find-source.ts";
 import { MODEL_NAME } from "../model-process.ts";
 import type { Prepared } from "../record-training.ts";
@@ -12,7 +12,7 @@ export type Answered = { readonly rec: string; readonly prompt: string; readonly
 export async function askAll(stage: Stage, url: string, key: string, prepared: Prepared, seed: number): Promise<Answered[]> {
   const client = new OpenAI({ baseURL: `${url}/v1`, apiKey: key, maxRetries: 0 });
   const answered: Answered[] = [];
-  for (const [i, { prompt, language }] of choosePrompts(prepared.rows, seed, 2).entries()) {
+  for (const [i, { prompt, language }] of choosePrompts(only(prepared.rows, (row) => !row.heldOut), seed, 2).entries()) {
     const stream = i % 2 === 1;
     const { rec, answer } = stream ? await askStreaming(client, prompt) : await askOnce(client, prompt);
     stage.holds(`${language}, ${stream ? "streaming" : "at once"}: an answer with a record id`, answer.length > 0 && /^[0-9a-f]{32}$/.test(rec));
@@ -24,7 +24,20 @@ export async function askAll(stage: Stage, url: string, key: string, prepared: P
     }
     answered.push({ rec, prompt, answer, language });
   }
+  // Fair to the reader: half sentences that it was trained on are easy; this one it has never seen.
+  const [held] = choosePrompts(only(prepared.rows, (row) => row.heldOut), seed, 1); // prettier-ignore
+  if (held !== undefined) {
+    const { answer } = await askOnce(client, held.prompt);
+    stage.fact(`the same with a sentence that was held out of the training: “${held.prompt}” → “${answer.trim()}”`);
+    stage.fact(`  the document says: “${prepared.rows[held.row]?.text ?? ""}”`);
+  }
   return answered;
+}
+
+/** Marks as held out all that is not to be asked about: rows outside `wanted`, and lines of tables and lists. */
+function only(rows: readonly Row[], wanted: (row: Row) => boolean): Row[] {
+  const prose = (text: string): boolean => /[.!?。！？]$/.test(text) && !/[/=(){}|–:;→_]/.test(text);
+  return rows.map((row) => ({ ...row, heldOut: !(wanted(row) && prose(row.text)) }));
 }
 
 const request = (prompt: string) => ({

@@ -1,8 +1,11 @@
-import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { parseCheckpoint } from "@spur/verifier/note/checkpoint";
+import { parseNote } from "@spur/verifier/note/note";
+import { formatBundlePath, formatTilePath, TILE_WIDTH } from "@spur/verifier/tlog/tile";
 import type { Stage } from "./stage.ts";
 import { spur } from "./spur.ts";
 
@@ -14,11 +17,9 @@ function flip(file: string): void {
   writeFileSync(file, bytes);
 }
 
-/** The first file below a folder whose path fits. */
-function find(folder: string, wanted: RegExp): string {
-  const found = (readdirSync(folder, { recursive: true }) as string[]).sort().find((name) => wanted.test(name.replaceAll("\\", "/")));
-  if (found === undefined) throw new Error(`no ${String(wanted)} below ${folder}`);
-  return join(folder, found);
+/** Size of the log that a folder's checkpoint speaks of: tiles of smaller sizes lie there too, and say nothing of this one. */
+function sizeOf(folder: string): number {
+  return parseCheckpoint(parseNote(readFileSync(join(folder, "checkpoint"), "utf8")).text).size;
 }
 
 /** Serves a folder on loopback, as a dishonest operator would serve his changed copy. */
@@ -50,10 +51,12 @@ export async function tamperAndBeRefused(
   flip(evidence);
   const tile = join(paths.work, "changed-tile");
   cpSync(join(paths.backup, "log"), tile, { recursive: true });
-  flip(find(tile, /^tile\/0\/.*\d+$/));
+  const size = sizeOf(tile);
+  const last = { index: Math.floor((size - 1) / TILE_WIDTH), width: ((size - 1) % TILE_WIDTH) + 1 };
+  flip(join(tile, formatTilePath({ level: 0, ...last })));
   const entry = join(paths.work, "changed-entry");
   cpSync(join(paths.backup, "log"), entry, { recursive: true });
-  flip(find(entry, /^tile\/entries\/.*\d+$/));
+  flip(join(entry, formatBundlePath(last)));
   const payload = join(paths.work, "changed-payload");
   cpSync(paths.backup, payload, { recursive: true });
   const database = new DatabaseSync(join(payload, "ledger.sqlite"));

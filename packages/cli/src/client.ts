@@ -23,7 +23,11 @@ export interface Client {
   get(path: string): Promise<JsonObject>;
   /** Where the answer is a list. */
   getAny(path: string): Promise<unknown>;
-  post(path: string, body: unknown, options?: { timeoutMs?: number }): Promise<{ answer: JsonObject; headers: Headers }>;
+  post(
+    path: string,
+    body: unknown,
+    options?: { timeoutMs?: number },
+  ): Promise<{ answer: JsonObject; headers: Headers }>;
   del(path: string): Promise<void>;
   bytes(path: string, maxMib: number): Promise<Uint8Array>;
   /** Whether an access key was named or found. */
@@ -44,7 +48,10 @@ export function openClient(io: Io, options: ServerOptions): Client {
 
   const access = () => (key ??= findKey(io, url, options.key, askedHead));
 
-  async function send(path: string, how: { method?: string; json?: unknown; maxMib?: number; timeoutMs?: number }): Promise<Answer> {
+  async function send(
+    path: string,
+    how: { method?: string; json?: unknown; maxMib?: number; timeoutMs?: number },
+  ): Promise<Answer> {
     const named = await access();
     const answer = await request(io, `${url}${path}`, {
       method: how.method ?? "GET",
@@ -66,7 +73,11 @@ export function openClient(io: Io, options: ServerOptions): Client {
     get: async (path) => parsed(await send(path, {}), url),
     getAny: async (path) => json(await send(path, {}), url),
     async post(path, body, { timeoutMs: limit } = {}) {
-      const answer = await send(path, { method: "POST", json: body, ...(limit === undefined ? {} : { timeoutMs: limit }) });
+      const answer = await send(path, {
+        method: "POST",
+        json: body,
+        ...(limit === undefined ? {} : { timeoutMs: limit }),
+      });
       return { answer: parsed(answer, url), headers: answer.headers };
     },
     async del(path) {
@@ -78,7 +89,9 @@ export function openClient(io: Io, options: ServerOptions): Client {
 }
 
 /** What `/spur/v1/head` says of a ledger. Nothing of it is believed: trust is added by somebody who looked at the key. */
-export async function headOf(client: Client): Promise<{ origin: string; vkey: string; receiptsVkey?: string; size: number }> {
+export async function headOf(
+  client: Client,
+): Promise<{ origin: string; vkey: string; receiptsVkey?: string; size: number }> {
   const head = await client.get("/spur/v1/head");
   const receipts = head["receiptsVkey"];
   return {
@@ -91,7 +104,8 @@ export async function headOf(client: Client): Promise<{ origin: string; vkey: st
 
 /** An address without its final slash. Throws `http/address`. */
 export function baseUrl(given: string): string {
-  const bad = () => new CliError("http/address", `${JSON.stringify(given)} is no address`, { hint: `like ${DEFAULT_URL}` });
+  const bad = () =>
+    new CliError("http/address", `${JSON.stringify(given)} is no address`, { hint: `like ${DEFAULT_URL}` });
   let url: URL;
   try {
     url = new URL(given);
@@ -106,13 +120,16 @@ export function baseUrl(given: string): string {
 /** Throws `cli/option` for what is no number of seconds. */
 export function secondsToMs(given: string | undefined, otherwise: number): number {
   const seconds = given === undefined ? otherwise : Number(given);
-  if (!(seconds > 0 && seconds <= 86_400)) throw new CliError("cli/option", `--timeout ${given}`, { hint: "a number of seconds" });
+  if (!(seconds > 0 && seconds <= 86_400))
+    throw new CliError("cli/option", `--timeout ${given}`, { hint: "a number of seconds" });
   return Math.ceil(seconds * 1000);
 }
 
 function headerSafe(key: string): string {
   if (!/^[\x21-\x7e]+$/.test(key)) {
-    throw new CliError("cli/key", "the access key has characters that no key has", { hint: "a key looks like spur_…: was it copied whole?" });
+    throw new CliError("cli/key", "the access key has characters that no key has", {
+      hint: "a key looks like spur_…: was it copied whole?",
+    });
   }
   return key;
 }
@@ -144,18 +161,33 @@ function problemOf(answer: Answer, url: string, hadKey: boolean): CliError {
   const said = (name: string) => (typeof problem[name] === "string" ? problem[name] : undefined);
   const code = said("code") ?? `http/${answer.status}`;
   const title = said("title");
-  const detail = said("detail") ?? said("message") ?? title ?? `${url} answered ${answer.status}`;
-  const hint = said("hint") ?? hintFor(answer.status, hadKey);
+  const given = said("detail") ?? said("message");
+  // A detail that is one word, like a record id, says nothing by itself.
+  const detail =
+    given === undefined
+      ? (title ?? `${url} answered ${answer.status}`)
+      : /^\S+$/.test(given) && title !== undefined
+        ? `${title}: ${given}`
+        : given;
+  // The ledger advises whoever speaks HTTP; what to type here we know better where it is about keys.
+  const hint = keyHint(answer.status, detail, hadKey) ?? said("hint") ?? HINTS[answer.status];
   return new CliError(code, detail, hint === undefined ? {} : { hint });
 }
 
-function hintFor(status: number, hadKey: boolean): string | undefined {
+const HINTS: { readonly [status: number]: string } = {
+  404: "it does not exist, or is not yours to see",
+  410: "its content was removed; the trace says on what ground: npx spur trace REF",
+  429: "try again in a moment",
+  503: "try again in a moment",
+};
+
+function keyHint(status: number, detail: string, hadKey: boolean): string | undefined {
   if (status === 401 && !hadKey) {
     return "this needs an access key: --key KEY, or SPUR_KEY in the environment. The operator's lies in <data folder>-keys/operator.key";
   }
-  if (status === 401) return `the key is not known here, or was revoked; a new one: ${typed("key", "create", "--scope", "open")}`;
-  if (status === 403) return `the key has not the right for this; one that has: ${typed("key", "create", "--scope", "remove")}`;
-  if (status === 404) return "it does not exist, or is not yours to see";
-  if (status === 429 || status === 503) return "try again in a moment";
-  return undefined;
+  if (status === 401)
+    return `the key is not known here, or was revoked; its operator makes a new one with: ${typed("key", "create")}`;
+  if (status !== 403) return undefined;
+  const scope = /scope (write|open|remove|admin)/.exec(detail)?.[1];
+  return `this key may not; its operator makes one that may with: ${typed("key", "create", ...(scope === undefined ? [] : ["--scope", scope]))}`;
 }

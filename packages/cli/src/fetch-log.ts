@@ -5,7 +5,14 @@ import { fileURLToPath } from "node:url";
 import { gunzipSync } from "node:zlib";
 import { VerifyError } from "@spur/verifier/errors";
 import { parseNote } from "@spur/verifier/note/note";
-import { formatBundlePath, formatTilePath, parseBundle, TILE_WIDTH, type Bundle, type Tile } from "@spur/verifier/tlog/tile";
+import {
+  formatBundlePath,
+  formatTilePath,
+  parseBundle,
+  TILE_WIDTH,
+  type Bundle,
+  type Tile,
+} from "@spur/verifier/tlog/tile";
 import { baseUrl } from "./client.ts";
 import { CliError } from "./errors.ts";
 import { request } from "./http.ts";
@@ -114,7 +121,9 @@ function entriesOf(bytes: Uint8Array, width: number, path: string): readonly Uin
       first ??= error;
     }
   }
-  throw new VerifyError("tile/bundle", `${path}: ${first instanceof VerifyError ? first.detail : "unreadable"}`, { cause: first });
+  throw new VerifyError("tile/bundle", `${path}: ${first instanceof VerifyError ? first.detail : "unreadable"}`, {
+    cause: first,
+  });
 }
 
 function httpRead(io: Io, base: string, timeoutMs: number): Read {
@@ -123,14 +132,22 @@ function httpRead(io: Io, base: string, timeoutMs: number): Read {
     for (let attempt = 1; ; attempt++) {
       const answer = await request(io, url, { timeoutMs, maxBytes, redirect: "follow" }).catch((error: unknown) => {
         // A connection that broke in a long audit is worth another try; a hanging or lying server is not.
-        if (attempt < TRIES && error instanceof CliError && error.code === "http/unreachable" && /broke/.test(error.detail)) return undefined;
+        if (
+          attempt < TRIES &&
+          error instanceof CliError &&
+          error.code === "http/unreachable" &&
+          /broke/.test(error.detail)
+        )
+          return undefined;
         throw error;
       });
       if (answer?.status === 200) return answer.body;
       if (answer?.status === 404 || answer?.status === 410) return "missing";
       if (answer?.status === 451) return "withheld";
       if (answer !== undefined && (attempt === TRIES || !BUSY.includes(answer.status))) {
-        throw new CliError("log/status", `${url} answered ${answer.status}`, { hint: "try again later, or ask who runs the log" });
+        throw new CliError("log/status", `${url} answered ${answer.status}`, {
+          hint: "try again later, or ask who runs the log",
+        });
       }
       await sleep(200 * 2 ** attempt);
     }
@@ -144,10 +161,12 @@ function fileRead(base: string): Read {
       const found = await stat(file);
       // A pipe or a device could keep us for ever.
       if (!found.isFile()) throw new CliError("log/status", `${file} is no file`);
-      if (found.size > maxBytes) throw new CliError("http/too-large", `${file}: ${found.size} bytes, more than ${maxBytes}`);
+      if (found.size > maxBytes)
+        throw new CliError("http/too-large", `${file}: ${found.size} bytes, more than ${maxBytes}`);
       return await readFile(file);
     } catch (error) {
-      if (error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ENOTDIR")) return "missing";
+      if (error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ENOTDIR"))
+        return "missing";
       throw error;
     }
   };
@@ -155,7 +174,9 @@ function fileRead(base: string): Read {
 
 function folderOf(io: Io, place: string): string {
   if (/^[a-z][a-z0-9+.-]+:\/\//i.test(place) && !/^file:/i.test(place)) {
-    throw new CliError("http/address", `${JSON.stringify(place)} cannot be read`, { hint: "http://, https://, file:// or a folder" });
+    throw new CliError("http/address", `${JSON.stringify(place)} cannot be read`, {
+      hint: "http://, https://, file:// or a folder",
+    });
   }
   const folder = /^file:/i.test(place) ? fileURLToPath(place) : place;
   return resolve(io.cwd, folder).replace(/[/\\]+$/, "");

@@ -20,7 +20,9 @@ export async function findVerifierPage(client: Client): Promise<{ html: string; 
   }
   const html = new TextDecoder().decode(await client.bytes("/verify.html", 4));
   if (html.split(PLACE).length !== 2) {
-    throw new CliError("cli/no-page", "the ledger's verify.html has no place for evidence", { hint: "leave out --html, or update the ledger" });
+    throw new CliError("cli/no-page", "the ledger's verify.html has no place for evidence", {
+      hint: "leave out --html, or update the ledger",
+    });
   }
   return { html, from: `${client.url}: compare it with the published digests before you rely on it` };
 }
@@ -29,7 +31,9 @@ export async function findVerifierPage(client: Client): Promise<{ html: string; 
 export function embedEvidence(html: string, evidence: Uint8Array): Uint8Array {
   const [before, after, ...more] = html.split(PLACE);
   if (before === undefined || after === undefined || more.length > 0) {
-    throw new CliError("cli/no-page", "verify.html has no place for evidence", { hint: "build it again: npm run build" });
+    throw new CliError("cli/no-page", "verify.html has no place for evidence", {
+      hint: "build it again: npm run build",
+    });
   }
   return new TextEncoder().encode(`${before}${OPEN}${Buffer.from(evidence).toString("base64")}</script>${after}`);
 }
@@ -43,9 +47,13 @@ export function evidenceInHtml(html: string): Uint8Array {
   const [only] = found;
   const bytes = only === undefined ? undefined : Buffer.from(only, "base64");
   if (found.length !== 1 || bytes === undefined || bytes.length === 0 || bytes.toString("base64") !== only) {
-    throw new CliError("cli/no-evidence", `the page holds ${found.length === 1 ? "no readable" : String(found.length)} evidence`, {
-      hint: "a page with evidence is written by: npx spur evidence REF --html",
-    });
+    throw new CliError(
+      "cli/no-evidence",
+      `the page holds ${found.length === 1 ? "no readable" : String(found.length)} evidence`,
+      {
+        hint: "a page with evidence is written by: npx spur evidence REF --html",
+      },
+    );
   }
   return new Uint8Array(bytes);
 }

@@ -73,7 +73,9 @@ function explained(cause: unknown, url: string, timeoutMs: number): unknown {
   const code = inner instanceof Error && "code" in inner ? String(inner.code) : "";
   const why = inner instanceof Error ? inner.message : cause.message;
   if (code === "ERR_INVALID_URL" || /parse URL|Invalid URL|unknown scheme/i.test(`${cause.message} ${why}`)) {
-    return new CliError("http/address", `${JSON.stringify(url)} is no address`, { hint: "an address begins with http:// or https://" });
+    return new CliError("http/address", `${JSON.stringify(url)} is no address`, {
+      hint: "an address begins with http:// or https://",
+    });
   }
   if (/redirect/i.test(why)) {
     return new CliError("http/redirect", `${url} sends us elsewhere`, { hint: "name the final address yourself" });

@@ -58,7 +58,8 @@ function createProgram(io: Io, finish: (exit: Exit) => void): Command {
         "`verify`, `trust` and `audit` need no ledger and no network beyond the files they are given.",
     );
   const context = createContext(io, finish);
-  for (const add of [addUp, addDemo, addAsk, addTrace, addEvidence, addVerify, addTrust, addAudit, addRemove]) add(program, context);
+  for (const add of [addUp, addDemo, addAsk, addTrace, addEvidence, addVerify, addTrust, addAudit, addRemove])
+    add(program, context);
   for (const add of [addReplay, addBackup, addRecover, addKey, addCompletion]) add(program, context);
   return program;
 }
@@ -79,7 +80,8 @@ function tell(io: Io, error: unknown, argv: readonly string[]): 1 | 2 {
   const style = styleOf(io);
   print({ ...io, stdout: io.stderr }, `${style.bad("spur:")} ${clean(detail)} ${style.dim(`[${clean(code)}]`)}`);
   if (hint !== undefined) io.stderr.write(`  → ${clean(hint)}\n`);
-  if (io.env["SPUR_DEBUG"] && error instanceof Error) io.stderr.write(`${error.stack ?? ""}\n${error.cause instanceof Error ? (error.cause.stack ?? "") : ""}\n`);
+  if (io.env["SPUR_DEBUG"] && error instanceof Error)
+    io.stderr.write(`${error.stack ?? ""}\n${error.cause instanceof Error ? (error.cause.stack ?? "") : ""}\n`);
   return exit;
 }
 
@@ -96,4 +98,3 @@ function misused(error: CommanderError, argv: readonly string[]): { code: string
     hint: known ? `npx spur ${command} --help` : "npx spur --help",
   };
 }
-

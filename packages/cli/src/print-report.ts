@@ -1,9 +1,12 @@
 import type { Answer, CheckName, Coverage, Finding, Report, Verdict } from "@spur/verifier/evidence/report";
+import { ENGLISH } from "@spur/verifier/evidence/sentences";
 import type { Context } from "./context.ts";
 import { clean, cleanLine, many, print, type Style } from "./text.ts";
 
 /** Passed findings of one kind that are listed one by one; more are counted, unless everything is asked for. */
 const LISTED = 2;
+/** Said once by the heading. */
+const UNTRUSTED = ` ${ENGLISH["note/untrusted"]}`;
 const WORDS = { 0: "VERIFIED", 1: "REFUTED", 2: "NOT CHECKED" } as const;
 
 const STATES = {
@@ -17,10 +20,25 @@ const STATES = {
 /** The one sentence, findings in groups, what was not checked and how it would be, and how far all this reaches. */
 export function printReport({ io, style }: Context, name: string, report: Report, all: boolean): void {
   print(io, verdictLine(style, report.exit, report.sentence));
-  const about = [name, report.origin, report.size === undefined ? undefined : `log of ${many(report.size, "entry", "entries")}`];
-  print(io, style.dim(`  ${about.filter((part) => part !== undefined).map(cleanLine).join(" · ")}`));
+  const about = [
+    name,
+    report.origin,
+    report.size === undefined ? undefined : `log of ${many(report.size, "entry", "entries")}`,
+  ];
+  print(
+    io,
+    style.dim(
+      `  ${about
+        .filter((part) => part !== undefined)
+        .map(cleanLine)
+        .join(" · ")}`,
+    ),
+  );
 
-  printAnswers({ io, style }, report.answers.filter((answer) => answer.state !== "not-recorded"));
+  printAnswers(
+    { io, style },
+    report.answers.filter((answer) => answer.state !== "not-recorded"),
+  );
   printFindings({ io, style }, report.findings, all);
   printEntries({ io, style }, report);
   printCoverage({ io, style }, report);
@@ -38,7 +56,10 @@ export function printAnswers({ io, style }: Shown, answers: readonly Answer[]): 
   print(io, "", style.bold("Answers"));
   for (const answer of answers) {
     const state = stateMark(style, answer.state);
-    print(io, `  ${state} ${answer.ask}  ${cleanLine(answer.sentence)} ${style.dim(`(${STATES[answer.state]}; ${reach(answer.coverage)})`)}`);
+    print(
+      io,
+      `  ${state} ${answer.ask}  ${cleanLine(answer.sentence)} ${style.dim(`(${STATES[answer.state]}; ${reach(answer.coverage)})`)}`,
+    );
   }
 }
 
@@ -47,44 +68,56 @@ function stateMark(style: Style, state: Answer["state"]): string {
   return state === "proven" ? style.good("✓") : style.unsure("?");
 }
 
-function printFindings({ io, style }: Shown, findings: readonly Finding[], all: boolean): void {
+/** `code` is any text: an audit has codes of its own. */
+type AnyFinding = Omit<Finding, "code"> & { readonly code: string };
+
+export function printFindings({ io, style }: Shown, findings: readonly AnyFinding[], all: boolean): void {
   const failed = findings.filter((finding) => finding.verdict === "fail");
   // Under no trusted key, what holds within the file is not thereby true; the verifier marks it so, and it is shown apart.
-  const within = findings.filter((finding) => finding.verdict === "not-checked" && finding.values["signer"] === "unknown");
+  const within = findings.filter(
+    (finding) => finding.verdict === "not-checked" && finding.values["signer"] === "unknown",
+  );
   const open = findings.filter((finding) => finding.verdict === "not-checked" && !within.includes(finding));
   const passed = findings.filter((finding) => finding.verdict === "pass");
 
   if (failed.length > 0) {
     print(io, "", style.bold("Refuted"));
-    for (const finding of failed) print(io, `  ${mark(style, "fail")} ${cleanLine(finding.sentence)} ${style.dim(`[${finding.code}]`)}`);
+    for (const finding of failed)
+      print(io, `  ${mark(style, "fail")} ${cleanLine(finding.sentence)} ${style.dim(`[${finding.code}]`)}`);
   }
   printAgreeing({ io, style }, "Checked", passed, all);
-  printAgreeing({ io, style }, "Consistent within the file, whoever signed it", within, all);
+  printAgreeing({ io, style }, "Consistent with itself, whoever signed it", within, all);
   if (open.length > 0) {
     print(io, "", style.bold("Not checked"));
     for (const [check, group] of grouped(open)) {
       const shown = all ? group : group.filter((finding) => finding.required).slice(0, 5);
       const rest = all ? [] : group.filter((finding) => !shown.includes(finding));
-      for (const finding of shown) print(io, `  ${mark(style, "not-checked")} ${check}: ${cleanLine(finding.sentence)}`);
+      for (const finding of shown)
+        print(io, `  ${mark(style, "not-checked")} ${check}: ${cleanLine(finding.sentence)}`);
       const [first] = rest;
       if (first !== undefined) {
         const more = rest.length === 1 ? "" : style.dim(` (and ${rest.length - 1} more like it)`);
         print(io, `  ${mark(style, "not-checked")} ${check}: ${cleanLine(first.sentence)}${more}`);
       }
-      for (const how of new Set(group.flatMap((finding) => finding.how ?? []))) print(io, `      to check it: ${cleanLine(how)}`);
+      for (const how of new Set(group.flatMap((finding) => finding.how ?? [])))
+        print(io, `      to check it: ${cleanLine(how)}`);
     }
   }
 }
 
-function printAgreeing({ io, style }: Shown, title: string, findings: readonly Finding[], all: boolean): void {
+function printAgreeing({ io, style }: Shown, title: string, findings: readonly AnyFinding[], all: boolean): void {
   if (findings.length === 0) return;
   print(io, "", style.bold(title));
   for (const [check, group] of grouped(findings)) {
     const sign = mark(style, group[0]?.verdict ?? "not-checked");
     if (all || group.length <= LISTED) {
-      for (const finding of group) print(io, `  ${sign} ${check}: ${cleanLine(finding.sentence)}`);
+      for (const finding of group)
+        print(io, `  ${sign} ${check}: ${cleanLine(finding.sentence).replace(UNTRUSTED, "")}`);
     } else {
-      print(io, `  ${sign} ${check}: ${many(group.length, "time")}, each as it should be ${style.dim("(--all lists them)")}`);
+      print(
+        io,
+        `  ${sign} ${check}: ${many(group.length, "time")}, each as it should be ${style.dim("(--all lists them)")}`,
+      );
     }
   }
 }
@@ -94,8 +127,8 @@ function mark(style: Style, verdict: Verdict): string {
   return verdict === "pass" ? style.good("✓") : style.unsure("?");
 }
 
-function grouped(findings: readonly Finding[]): Map<CheckName, Finding[]> {
-  const groups = new Map<CheckName, Finding[]>();
+function grouped(findings: readonly AnyFinding[]): Map<CheckName, AnyFinding[]> {
+  const groups = new Map<CheckName, AnyFinding[]>();
   for (const finding of findings) groups.set(finding.check, [...(groups.get(finding.check) ?? []), finding]);
   return groups;
 }
@@ -122,7 +155,12 @@ function cut(text: string): string {
 function printCoverage({ io, style }: Shown, report: Report): void {
   const kinds = new Set([...report.findings, ...report.answers].map((one) => reach(one.coverage)));
   print(io, "", style.bold("Coverage"), `  ${[...kinds].join(" · ")}`);
-  print(io, style.dim("  What stands on record is unchanged. Whether everything was recorded, and whether a report was true, no file can show."));
+  print(
+    io,
+    style.dim(
+      "  What stands on record is unchanged. Whether everything was recorded, and whether a report was true, no file can show.",
+    ),
+  );
 }
 
 export function reach(coverage: Coverage): string {

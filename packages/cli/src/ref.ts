@@ -22,7 +22,9 @@ export async function resolveRef(client: Client, ref: string, newest = "spur:out
 async function byIndex(client: Client, index: number): Promise<string> {
   const [row] = await page(client, 1, index + 1);
   if (row === undefined || number(row, "index") !== index) {
-    throw new CliError("cli/no-record", `there is no entry ${index}`, { hint: "the log is shorter than that; \"last\" names the newest answer" });
+    throw new CliError("cli/no-record", `there is no entry ${index}`, {
+      hint: 'the log is shorter than that; "last" names the newest answer',
+    });
   }
   return text(row, "rec");
 }
@@ -40,7 +42,9 @@ async function last(client: Client, type: string): Promise<string> {
     before = number(oldest, "index");
     if (before === 0) break;
   }
-  throw new CliError("cli/no-record", `no record of type ${type} yet`, { hint: "name one by its id; the ledger's page lists the newest" });
+  throw new CliError("cli/no-record", `no record of type ${type} yet`, {
+    hint: "name one by its id; the ledger's page lists the newest",
+  });
 }
 
 /** Newest first, whatever order the server has. */

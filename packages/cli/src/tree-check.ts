@@ -1,5 +1,5 @@
 import { concatBytes, equalBytes } from "@spur/verifier/bytes";
-import { EMPTY_ROOT, leafHash, rootOf } from "@spur/verifier/tlog/merkle";
+import { EMPTY_ROOT, leafHash, rootOf, type LeafHash } from "@spur/verifier/tlog/merkle";
 import { formatTilePath, parseHashTile, subtreeRoot, TILE_WIDTH, type Tile } from "@spur/verifier/tlog/tile";
 
 /**
@@ -9,9 +9,9 @@ import { formatTilePath, parseHashTile, subtreeRoot, TILE_WIDTH, type Tile } fro
 export interface TreeCheck {
   /**
    * The next bundle's entries and the level-0 tile served for them. Where entries are withheld (`undefined`), the leaf hashes are taken
-   * from the tile: the root still covers them.
+   * from the tile: the root still covers them. Returns the leaf hashes.
    */
-  add(entries: readonly Uint8Array[] | undefined, served: Uint8Array): Promise<void>;
+  add(entries: readonly Uint8Array[] | undefined, served: Uint8Array): Promise<readonly LeafHash[]>;
   /** After the last bundle: compares the partial tiles above level 0. */
   end(): Promise<void>;
   /** The root at a size that was named to be watched, once it is reached. */
@@ -56,10 +56,11 @@ export function createTreeCheck(readTile: (tile: Tile) => Promise<Uint8Array>, w
     },
     rootAt: (at) => roots.get(at),
     async add(entries, served) {
-      const hashes = entries?.map(leafHash) ?? parseHashTile(served, served.length / 32);
+      const hashes = entries?.map(leafHash) ?? (parseHashTile(served, served.length / 32) as LeafHash[]);
       compare({ level: 0, index: full[0] ?? 0, width: hashes.length }, hashes, served);
       for (const at of watched) {
-        if (at > size && at <= size + hashes.length) roots.set(at, rootOver([hashes.slice(0, at - size), ...open.slice(1)]));
+        if (at > size && at <= size + hashes.length)
+          roots.set(at, rootOver([hashes.slice(0, at - size), ...open.slice(1)]));
       }
       size += hashes.length;
       if (hashes.length < TILE_WIDTH) {
@@ -68,6 +69,7 @@ export function createTreeCheck(readTile: (tile: Tile) => Promise<Uint8Array>, w
         full[0] = (full[0] ?? 0) + 1;
         await rise(1, subtreeRoot(hashes));
       }
+      return hashes;
     },
     async end() {
       for (let level = 1; level < open.length; level++) {

@@ -33,15 +33,21 @@ export async function loadTrust(io: Io, given: readonly string[] | undefined): P
   if (keys.length === given.length) return trustFromVkeys(keys);
   const [name, ...more] = given;
   if (name === undefined || more.length > 0) {
-    throw new CliError("cli/trust", "one trust file, or any number of keys", { hint: "put the keys into the file: npx spur trust add KEY" });
+    throw new CliError("cli/trust", "one trust file, or any number of keys", {
+      hint: "put the keys into the file: npx spur trust add KEY",
+    });
   }
   const file = resolve(io.cwd, name);
   const bytes = await readSmall(file);
   if (bytes === undefined) {
     const looksLikeKey = /\+[0-9a-f]{8}\+/.test(name);
-    throw new CliError("cli/trust", `${name} is ${looksLikeKey ? "no whole key" : "no key, and no file of that name is there"}`, {
-      hint: "a key looks like example.com/log+1a2b3c4d+AZ…, and a file is made by: npx spur trust add URL",
-    });
+    throw new CliError(
+      "cli/trust",
+      `${name} is ${looksLikeKey ? "no whole key" : "no key, and no file of that name is there"}`,
+      {
+        hint: "a key looks like example.com/log+1a2b3c4d+AZ…, and a file is made by: npx spur trust add URL",
+      },
+    );
   }
   return parsedAs(name, () => {
     const text = fromUtf8(bytes);
@@ -71,13 +77,19 @@ export function withKeys(trust: Trust, { log, url, receipts }: AddedKeys): Trust
   const known = trust.policy.logs.filter((one) => one.key.name === log.name);
   const has = known.some((one) => formatVkey(one.key) === formatVkey(log));
   if (known.length > 0 && !has) {
-    throw new CliError("trust/changed", `you trust another key for ${log.name}: ${known.map((one) => formatVkey(one.key)).join(", ")}`, {
-      hint: `a key does not change by itself: somebody may be posing as this log. If you know why it did: npx spur trust remove ${log.name}`,
-    });
+    throw new CliError(
+      "trust/changed",
+      `you trust another key for ${log.name}: ${known.map((one) => formatVkey(one.key)).join(", ")}`,
+      {
+        hint: `a key does not change by itself: somebody may be posing as this log. If you know why it did: npx spur trust remove ${log.name}`,
+      },
+    );
   }
   const text = trust.policy.text.endsWith("\n") ? trust.policy.text : `${trust.policy.text}\n`;
   const line = `log ${formatVkey(log)}${url === undefined ? "" : ` ${url}`}\n`;
-  const others = trust.statementKeys.filter((key) => receipts === undefined || formatVkey(key) !== formatVkey(receipts));
+  const others = trust.statementKeys.filter(
+    (key) => receipts === undefined || formatVkey(key) !== formatVkey(receipts),
+  );
   return {
     ...trust,
     policy: has ? trust.policy : parsePolicy(text + line),
@@ -114,7 +126,8 @@ async function readSmall(file: string): Promise<Uint8Array | undefined> {
   try {
     const found = await stat(file);
     if (!found.isFile()) throw new CliError("cli/trust", `${file} is no file`, { hint: "name a trust file, or a key" });
-    if (found.size > MAX_TRUST) throw new CliError("cli/trust", `${file} is ${found.size} bytes`, { hint: "no trust file is that long" });
+    if (found.size > MAX_TRUST)
+      throw new CliError("cli/trust", `${file} is ${found.size} bytes`, { hint: "no trust file is that long" });
     return await readFile(file);
   } catch (error) {
     if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
@@ -127,6 +140,9 @@ function parsedAs<T>(file: string, parse: () => T): T {
     return parse();
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
-    throw new CliError("cli/trust", `${file} cannot be used: ${why}`, { hint: "correct it, or make a new one with: npx spur trust add URL", cause });
+    throw new CliError("cli/trust", `${file} cannot be used: ${why}`, {
+      hint: "correct it, or make a new one with: npx spur trust add URL",
+      cause,
+    });
   }
 }

@@ -50,7 +50,11 @@ describe("reading a log", () => {
     expect(await log.tile({ level: 0, index: 0, width: 3 })).toEqual(new Uint8Array(96).fill(9));
   });
   it("refuses a truncated tile, a partial tile of another width, and a full one that is not full", async () => {
-    const log = await lying({ "/tile/0/000.p/3": new Uint8Array(95), "/tile/0/000.p/4": new Uint8Array(96), "/tile/0/001": new Uint8Array(8191) });
+    const log = await lying({
+      "/tile/0/000.p/3": new Uint8Array(95),
+      "/tile/0/000.p/4": new Uint8Array(96),
+      "/tile/0/001": new Uint8Array(8191),
+    });
     await expect(log.tile({ level: 0, index: 0, width: 3 })).rejects.toMatchObject({ code: "tile/hashes" });
     await expect(log.tile({ level: 0, index: 0, width: 4 })).rejects.toMatchObject({ code: "tile/hashes" });
     await expect(log.tile({ level: 0, index: 1, width: 256 })).rejects.toMatchObject({ code: "tile/hashes" });
@@ -104,7 +108,8 @@ describe("reading a log", () => {
       "/tile/entries/000.p/3": two,
       "/tile/entries/001.p/2": gzipSync(two),
     });
-    for (const width of [1, 2, 3]) await expect(log.bundle({ index: 0, width })).rejects.toMatchObject({ code: "tile/bundle" });
+    for (const width of [1, 2, 3])
+      await expect(log.bundle({ index: 0, width })).rejects.toMatchObject({ code: "tile/bundle" });
     expect(await log.bundle({ index: 1, width: 2 })).toHaveLength(2); // compressed, as a mirror may keep it
   });
   it("finds the log under /log, in a folder, behind file://; and says where it looked", async () => {
@@ -119,8 +124,12 @@ describe("reading a log", () => {
     for (const place of [folder, pathToFileURL(folder).href, join(folder, "log")]) {
       expect(await (await openLog(io, place, { timeoutMs: 500 })).checkpoint()).toBe(NOTE);
     }
-    await expect(openLog(io, join(folder, "nowhere"), { timeoutMs: 500 })).rejects.toMatchObject({ code: "log/no-checkpoint" });
-    await expect(openLog(io, "gopher://example.com", { timeoutMs: 500 })).rejects.toMatchObject({ code: "http/address" });
+    await expect(openLog(io, join(folder, "nowhere"), { timeoutMs: 500 })).rejects.toMatchObject({
+      code: "log/no-checkpoint",
+    });
+    await expect(openLog(io, "gopher://example.com", { timeoutMs: 500 })).rejects.toMatchObject({
+      code: "http/address",
+    });
   });
   it("reads no device and no overlong file", async () => {
     const at = join(folder, "bad");
@@ -209,14 +218,18 @@ describeVectors("tessera-log", (dir) => {
   it("reads and rebuilds every size of a log that another implementation wrote", async () => {
     for (let size = 1; size <= 15; size++) {
       const at = join(folder, `tessera-${size}`);
-      const log = await openLog(io, placeAt(at, readFileSync(join(dir, `checkpoint.${size}`), "utf8"), dir), { timeoutMs: 500 });
+      const log = await openLog(io, placeAt(at, readFileSync(join(dir, `checkpoint.${size}`), "utf8"), dir), {
+        timeoutMs: 500,
+      });
       const checkpoint = parseCheckpoint(parseNote(await log.checkpoint()).text);
       const tree = createTreeCheck(log.tile, [checkpoint.size]);
       const width = checkpoint.size;
       await tree.add(await log.bundle({ index: 0, width }), await log.tile({ level: 0, index: 0, width }));
       await tree.end();
       expect(tree.wrong).toEqual([]);
-      expect(Buffer.from(tree.rootAt(size) ?? HASH).toString("base64")).toBe(Buffer.from(checkpoint.root).toString("base64"));
+      expect(Buffer.from(tree.rootAt(size) ?? HASH).toString("base64")).toBe(
+        Buffer.from(checkpoint.root).toString("base64"),
+      );
     }
   });
   /** The log as it stood at one checkpoint: its own checkpoint, and the partial tile and bundle of that size. */

@@ -80,7 +80,11 @@ describe("the program itself", () => {
   const bin = join(import.meta.dirname, "../bin/spur.js");
   it("starts, and hands its exit code on", () => {
     const ran = spawnSync(process.execPath, [bin, "verify", "nowhere.json"], { encoding: "utf8" });
-    expect([ran.status, ran.stdout, ran.stderr]).toEqual([2, "", expect.stringContaining("there is no file nowhere.json [cli/file]")]);
+    expect([ran.status, ran.stdout, ran.stderr]).toEqual([
+      2,
+      "",
+      expect.stringContaining("there is no file nowhere.json [cli/file]"),
+    ]);
   });
   it("ends quietly when its reader goes away", () => {
     const ran = spawnSync("sh", ["-c", `"${process.execPath}" "${bin}" --help | head -n 1`], { encoding: "utf8" });

@@ -36,20 +36,66 @@ const routes: Record<string, (body: Record<string, unknown>) => [number, unknown
     200,
     {
       entries: [
-        { index: 2, rec: OUTPUT, type: "spur:output/v1", register: "outputs", seq: 1, at: "2026-11-22T04Z", evidence: "observed", predicate: {}, opened: [] },
-        { index: 1, rec: "c".repeat(32), type: "spur:deployment/v1", register: "deployments", seq: 1, at: "2026-11-22T04Z", evidence: "observed", predicate: {}, opened: [] },
+        {
+          index: 2,
+          rec: OUTPUT,
+          type: "spur:output/v1",
+          register: "outputs",
+          seq: 1,
+          at: "2026-11-22T04Z",
+          evidence: "observed",
+          predicate: {},
+          opened: [],
+        },
+        {
+          index: 1,
+          rec: "c".repeat(32),
+          type: "spur:deployment/v1",
+          register: "deployments",
+          seq: 1,
+          at: "2026-11-22T04Z",
+          evidence: "observed",
+          predicate: {},
+          opened: [],
+        },
       ],
       edges: [{ from: 2, to: 1, role: "deployment" }],
     },
   ],
   "POST /spur/v1/registers/close": () => [201, { rec: DECISION, index: 9 }],
   "POST /spur/v1/removals": (body) => {
-    if (body["rec"] === DECISION) return [409, { title: "Conflict", status: 409, code: "record/pending", detail: "its journal row is open", hint: "wait for its end" }];
+    if (body["rec"] === DECISION)
+      return [
+        409,
+        {
+          title: "Conflict",
+          status: 409,
+          code: "record/pending",
+          detail: "its journal row is open",
+          hint: "wait for its end",
+        },
+      ];
     const state = body["reason"] === "fail" ? "failed" : "completed";
-    return [200, { order: { rec: "d".repeat(32), index: 4 }, state, completed: { rec: "e".repeat(32), index: 5 }, voidsBackupsBefore: "2026-11-22T04:00:00Z" }];
+    return [
+      200,
+      {
+        order: { rec: "d".repeat(32), index: 4 },
+        state,
+        completed: { rec: "e".repeat(32), index: 5 },
+        voidsBackupsBefore: "2026-11-22T04:00:00Z",
+      },
+    ];
   },
   "POST /spur/v1/keys": () => [201, { id: "k_1", key: "spur_new" }],
-  "GET /spur/v1/keys": () => [200, { keys: [{ id: "k_1", scopes: "write open", label: "app", revokedMs: null }, { id: "k_0", scopes: ["admin"], revokedMs: 1 }] }],
+  "GET /spur/v1/keys": () => [
+    200,
+    {
+      keys: [
+        { id: "k_1", scopes: "write open", label: "app", revokedMs: null },
+        { id: "k_0", scopes: ["admin"], revokedMs: 1 },
+      ],
+    },
+  ],
   "DELETE /spur/v1/keys/k_1": () => [200, {}],
   "POST /spur/v1/custody": () => [200, { format: "spur-custody/v1", verdict: "pass", findings: [] }],
 };
@@ -58,7 +104,12 @@ beforeAll(async () => {
   const server = await serve((request, response, body) => {
     const [path = "", query = ""] = (request.url ?? "").split("?");
     const parsed: unknown = body === "" ? undefined : JSON.parse(body);
-    asked.push({ method: request.method ?? "", path: request.url ?? "", key: request.headers.authorization ?? "", body: parsed });
+    asked.push({
+      method: request.method ?? "",
+      path: request.url ?? "",
+      key: request.headers.authorization ?? "",
+      body: parsed,
+    });
     if (path === "/spur/v1/records") {
       const params = new URLSearchParams(query);
       const before = Number(params.get("before") ?? 1000);
@@ -67,12 +118,21 @@ beforeAll(async () => {
         { rec: OUTPUT, index: 2, type: "spur:output/v1" },
         { rec: "c".repeat(32), index: 1, type: "spur:deployment/v1" },
       ];
-      return answerJson(response, 200, { records: rows.filter((row) => row.index < before).slice(0, Number(params.get("limit"))) });
+      return answerJson(response, 200, {
+        records: rows.filter((row) => row.index < before).slice(0, Number(params.get("limit"))),
+      });
     }
     if (path === `/spur/v1/records/${OUTPUT}/evidence`) return void response.writeHead(200).end(EVIDENCE);
-    if (path === "/verify.html") return void response.writeHead(200).end("<html><!--spur-evidence--><script>1</script></html>");
+    if (path === "/verify.html")
+      return void response.writeHead(200).end("<html><!--spur-evidence--><script>1</script></html>");
     const route = routes[`${request.method} ${path}`];
-    if (route === undefined) return answerJson(response, 404, { title: "Not found", status: 404, code: "record/unknown", detail: "no such record" });
+    if (route === undefined)
+      return answerJson(response, 404, {
+        title: "Not found",
+        status: 404,
+        code: "record/unknown",
+        detail: "no such record",
+      });
     if (path.startsWith("/spur/v1/keys") && request.headers.authorization !== `Bearer ${KEY}`) {
       return answerJson(response, 401, { title: "Unauthorized", status: 401, code: "access/key" });
     }
@@ -112,7 +172,15 @@ describe("access key", () => {
     };
     const { run } = await import("../src/main.ts");
     const silent = { write: () => true };
-    const io = { stdout: silent, stderr: silent, env: {}, cwd: terminal.folder, isTty: false, now: () => 0, fetch: elsewhere };
+    const io = {
+      stdout: silent,
+      stderr: silent,
+      env: {},
+      cwd: terminal.folder,
+      isTty: false,
+      now: () => 0,
+      fetch: elsewhere,
+    };
     await run(["trace", OUTPUT, "--url", "https://spur.example.com"], io);
     await run(["trace", OUTPUT, "--url", "http://127.0.0.1.example.com"], io);
     expect(sent).toEqual([undefined, undefined]);
@@ -126,8 +194,14 @@ describe("access key", () => {
 
 describe("ask", () => {
   it("prints one answer, or all nine; and its state decides the exit code", async () => {
-    expect(await terminal.spur("ask Q5")).toMatchObject({ exit: 0, out: expect.stringContaining("✓ Q5 proven  Decided.\\u001b[2K") as string });
-    expect(await terminal.spur("ask q1")).toMatchObject({ exit: 2, out: expect.stringContaining("? Q1 not recorded") as string });
+    expect(await terminal.spur("ask Q5")).toMatchObject({
+      exit: 0,
+      out: expect.stringContaining("✓ Q5 proven  Decided.\\u001b[2K") as string,
+    });
+    expect(await terminal.spur("ask q1")).toMatchObject({
+      exit: 2,
+      out: expect.stringContaining("? Q1 not recorded") as string,
+    });
     const all = await terminal.spur("ask");
     expect(all.exit).toBe(0);
     expect(all.out).not.toContain("lineage");
@@ -141,7 +215,11 @@ describe("ask", () => {
     expect(out).toContain("Hello\nthere.\n");
     expect(out).toContain(`  npx spur evidence ${OUTPUT} --open request,response -o aaaaaaaa.evidence.json\n`);
     expect(out).toContain(`  npx spur trust add ${url}\n  npx spur verify aaaaaaaa.evidence.json\n`);
-    expect(JSON.parse((await terminal.spur("ask --model tiny Q5 --json")).out)).toEqual({ model: "tiny", record: OUTPUT, answer: "Hello\nthere." });
+    expect(JSON.parse((await terminal.spur("ask --model tiny Q5 --json")).out)).toEqual({
+      model: "tiny",
+      record: OUTPUT,
+      answer: "Hello\nthere.",
+    });
   });
   it("prints commands that reach the same ledger from another terminal", async () => {
     const { out } = await terminal.spur(`ask --url ${url} --model tiny hello`, { env: { SPUR_URL: "" } });
@@ -174,7 +252,9 @@ describe("evidence", () => {
     expect(exit).toBe(0);
     expect(readFileSync(join(terminal.folder, "a.json"), "utf8")).toBe(EVIDENCE);
     const paths = asked.map(({ method, path }) => `${method} ${path}`);
-    expect(paths.indexOf("POST /spur/v1/registers/close")).toBeLessThan(paths.indexOf(`GET /spur/v1/records/${OUTPUT}/evidence?ask=lineage&open=request%2Cresponse`));
+    expect(paths.indexOf("POST /spur/v1/registers/close")).toBeLessThan(
+      paths.indexOf(`GET /spur/v1/records/${OUTPUT}/evidence?ask=lineage&open=request%2Cresponse`),
+    );
     expect(out).toContain("  npx spur verify a.json\n");
     expect(existsSync(join(terminal.folder, "a.json.part"))).toBe(false);
   });
@@ -185,11 +265,16 @@ describe("evidence", () => {
     const { exit, out } = await terminal.spur("evidence last --html");
     expect(exit).toBe(0);
     const html = readFileSync(join(terminal.folder, "aaaaaaaa.evidence.html"), "utf8");
-    expect(html).toContain(`<script type="application/octet-stream" id="spur-evidence">${Buffer.from(EVIDENCE).toString("base64")}</script>`);
+    expect(html).toContain(
+      `<script type="application/octet-stream" id="spur-evidence">${Buffer.from(EVIDENCE).toString("base64")}</script>`,
+    );
     expect(out).toContain("npx spur verify aaaaaaaa.evidence.html");
   });
   it("refuses an unknown question before asking anybody", async () => {
-    expect(await terminal.spur("evidence last --ask Q12")).toMatchObject({ exit: 2, err: expect.stringContaining("one of Q1 … Q9, or lineage") as string });
+    expect(await terminal.spur("evidence last --ask Q12")).toMatchObject({
+      exit: 2,
+      err: expect.stringContaining("one of Q1 … Q9, or lineage") as string,
+    });
     expect(asked).toEqual([]);
   });
 });
@@ -199,7 +284,10 @@ describe("remove", () => {
   it("asks, and does nothing without a yes", async () => {
     expect((await terminal.spur(line, { answer: "no" })).exit).toBe(2);
     expect((await terminal.spur(line, { answer: "" })).exit).toBe(2);
-    expect(await terminal.spur(line)).toMatchObject({ exit: 2, err: expect.stringContaining("--yes removes without asking") as string });
+    expect(await terminal.spur(line)).toMatchObject({
+      exit: 2,
+      err: expect.stringContaining("--yes removes without asking") as string,
+    });
     expect(asked.filter(({ method }) => method === "POST")).toEqual([]);
   });
   it("removes after a yes, and says which backups are void", async () => {
@@ -211,14 +299,19 @@ describe("remove", () => {
     expect(out).toContain("Backups made before 2026-11-22T04:00:00Z can no longer be read");
   });
   it("is no success where the ledger could not destroy", async () => {
-    expect(await terminal.spur("remove last --basis other --reason fail --now --yes")).toMatchObject({ exit: 2, out: expect.stringContaining("✗ not removed") as string });
+    expect(await terminal.spur("remove last --basis other --reason fail --now --yes")).toMatchObject({
+      exit: 2,
+      out: expect.stringContaining("✗ not removed") as string,
+    });
   });
   it("passes on the ledger's reason and advice", async () => {
     const { exit, err } = await terminal.spur("remove 3 --basis other --now --yes");
     expect([exit, err]).toEqual([2, "spur: its journal row is open [record/pending]\n  → wait for its end\n"]);
   });
   it("wants --now and a known basis", async () => {
-    expect((await terminal.spur("remove last --basis other --yes")).err).toContain("npx spur remove last --basis other --now");
+    expect((await terminal.spur("remove last --basis other --yes")).err).toContain(
+      "npx spur remove last --basis other --now",
+    );
     expect((await terminal.spur("remove last --basis whim --now")).err).toContain("one of erasure-request");
     expect((await terminal.spur("remove last --now")).err).toContain("required option '--basis <basis>' not specified");
     expect(asked).toEqual([]);
@@ -247,12 +340,19 @@ describe("key", () => {
 
 describe("a server that is none, or lies", () => {
   it.each([
-    ["nobody", "http://127.0.0.1:2", "nobody listens there [http/unreachable]\n  → is it up? A ledger on this machine starts with: npx spur up"],
+    [
+      "nobody",
+      "http://127.0.0.1:2",
+      "nobody listens there [http/unreachable]\n  → is it up? A ledger on this machine starts with: npx spur up",
+    ],
     ["no name", "http://nowhere.invalid", "[http/unreachable]"],
     ["no address", "nowhere", `"nowhere" is no address [http/address]`],
     ["another scheme", "file:///etc/passwd", "[http/address]"],
   ])("%s", async (_, address, says) => {
-    expect(await terminal.spur(`trace last --url ${address}`)).toMatchObject({ exit: 2, err: expect.stringContaining(says) as string });
+    expect(await terminal.spur(`trace last --url ${address}`)).toMatchObject({
+      exit: 2,
+      err: expect.stringContaining(says) as string,
+    });
   });
 
   async function against(status: number, body: string, line = "trace last", headers = {}) {
@@ -264,7 +364,10 @@ describe("a server that is none, or lies", () => {
     }
   }
   it("answers with a page", async () => {
-    expect(await against(200, "<html>")).toMatchObject({ exit: 2, err: expect.stringContaining("did not answer in JSON [http/answer]") as string });
+    expect(await against(200, "<html>")).toMatchObject({
+      exit: 2,
+      err: expect.stringContaining("did not answer in JSON [http/answer]") as string,
+    });
   });
   it("answers in another shape", async () => {
     expect((await against(200, '{"records":{}}')).err).toContain("[http/answer]");
@@ -272,11 +375,21 @@ describe("a server that is none, or lies", () => {
     expect((await against(200, "[]", `evidence ${OUTPUT}`)).err).toContain("what the ledger sent is no evidence");
   });
   it("fails in OpenAI's shape, or in none", async () => {
-    expect((await against(404, '{"error":{"message":"no such model","type":"x","code":"model_not_found"}}', "ask --model x y")).err).toContain("no such model [model_not_found]");
+    expect(
+      (
+        await against(
+          404,
+          '{"error":{"message":"no such model","type":"x","code":"model_not_found"}}',
+          "ask --model x y",
+        )
+      ).err,
+    ).toContain("no such model [model_not_found]");
     expect((await against(502, "Bad gateway")).err).toContain("answered 502 [http/502]");
   });
   it("sends the key elsewhere", async () => {
-    expect((await against(302, "", "trace last --key spur_x", { location: "http://127.0.0.1:1/" })).err).toContain("[http/redirect]");
+    expect((await against(302, "", "trace last --key spur_x", { location: "http://127.0.0.1:1/" })).err).toContain(
+      "[http/redirect]",
+    );
   });
   it("hangs", async () => {
     const server = await serve(() => {});
@@ -303,6 +416,9 @@ describe("errors in JSON", () => {
     const { exit, out, err } = await terminal.spur("trace nonsense --json");
     expect([exit, err]).toEqual([2, ""]);
     expect(JSON.parse(out)).toMatchObject({ error: { code: "cli/ref" }, exit: 2 });
-    expect(JSON.parse((await terminal.spur("verify --json --nonsense x")).out)).toMatchObject({ error: { code: "cli/option" }, exit: 2 });
+    expect(JSON.parse((await terminal.spur("verify --json --nonsense x")).out)).toMatchObject({
+      error: { code: "cli/option" },
+      exit: 2,
+    });
   });
 });

@@ -22,7 +22,13 @@ export interface Ran {
 
 export function openTerminal(env: Record<string, string> = {}): Terminal {
   const folder = mkdtempSync(join(tmpdir(), "spur-cli-"));
-  const own = { HOME: folder, XDG_CONFIG_HOME: join(folder, "config"), XDG_STATE_HOME: join(folder, "state"), NO_COLOR: "1", ...env };
+  const own = {
+    HOME: folder,
+    XDG_CONFIG_HOME: join(folder, "config"),
+    XDG_STATE_HOME: join(folder, "state"),
+    NO_COLOR: "1",
+    ...env,
+  };
   return {
     folder,
     async spur(line, options = {}) {

@@ -80,7 +80,15 @@ describe("trust add", () => {
   });
   it("keeps what its owner wrote by hand", async () => {
     mkdirSync(join(terminal.folder, "config/spur"), { recursive: true });
-    writeFileSync(file(), JSON.stringify({ format: "spur-trust/v1", maxAgeHours: 24, policy: "# my own\nquorum none", require: ["witnesses"] }));
+    writeFileSync(
+      file(),
+      JSON.stringify({
+        format: "spur-trust/v1",
+        maxAgeHours: 24,
+        policy: "# my own\nquorum none",
+        require: ["witnesses"],
+      }),
+    );
     await terminal.spur(`trust add ${VKEY}`);
     expect(JSON.parse(readFileSync(file(), "utf8"))).toEqual({
       format: "spur-trust/v1",
@@ -102,7 +110,9 @@ describe("trust add", () => {
 describe("trust show and remove", () => {
   it("shows a key with its fingerprint, and the file", async () => {
     await terminal.spur(`trust add ${VKEY}`);
-    expect((await terminal.spur(`trust show ${ORIGIN}`)).out).toMatch(new RegExp(`^log {9}${ORIGIN}\nkey {9}.*\nfingerprint `));
+    expect((await terminal.spur(`trust show ${ORIGIN}`)).out).toMatch(
+      new RegExp(`^log {9}${ORIGIN}\nkey {9}.*\nfingerprint `),
+    );
     expect((await terminal.spur("trust show")).out).toContain(`File: ${file()}\n\nquorum none\nlog ${VKEY}\n`);
     expect((await terminal.spur("trust show example.org")).exit).toBe(2);
     expect((await terminal.spur("trust remove example.org")).err).toContain("npx spur trust list");

@@ -11,7 +11,15 @@ const story = makeStory({ witnesses: 0 });
 const { log, output, decision, policy, deployment } = story;
 const closing = log.close();
 const registers = [policy, output, decision, deployment].map(({ index }) => index);
-const good = log.evidenceFile({ ask: "Q5", entries: [...registers, closing.index], registers: [closing.index], open: [[output.index, 0], [output.index, 1]] });
+const good = log.evidenceFile({
+  ask: "Q5",
+  entries: [...registers, closing.index],
+  registers: [closing.index],
+  open: [
+    [output.index, 0],
+    [output.index, 1],
+  ],
+});
 const other = makeStory({ seed: "other", origin: "other.example/log", witnesses: 0 });
 
 let terminal: Terminal;
@@ -36,7 +44,8 @@ describe("a good file", () => {
       `✓ VERIFIED  Entry ${output.index} of ${log.origin} is genuine: the answer was let through by a rule under policy version 1; up to entry ${closing.index} there is no later decision and no removal.`,
     );
     expect(about).toBe(`  answer.evidence.json · ${log.origin} · log of ${log.entries.length} entries`);
-    for (const title of ["Answers", "Checked", "Not checked", "Opened", "Coverage"]) expect(out).toContain(`\n\n${title}\n`);
+    for (const title of ["Answers", "Checked", "Not checked", "Opened", "Coverage"])
+      expect(out).toContain(`\n\n${title}\n`);
     expect(out).toContain(`    request: {"messages":[{"role":"user","content":"你好"}]}\n`);
     expect(out).toContain("register decisions, 1..1");
   });
@@ -44,7 +53,7 @@ describe("a good file", () => {
     const { exit, out } = await terminal.spur("verify answer.evidence.json");
     expect(exit).toBe(2);
     expect(out).toMatch(/^\? NOT CHECKED {2}This file is consistent with itself; its signer is unknown to you/);
-    expect(out).toContain("\nConsistent within the file, whoever signed it\n");
+    expect(out).toContain("\nConsistent with itself, whoever signed it\n");
     expect(out).toContain("      to check it: npx spur trust add URL\n");
     expect(out).not.toContain("✓");
   });
@@ -66,7 +75,13 @@ describe("a good file", () => {
   });
   it("gives the verifier's report as JSON", async () => {
     const { exit, out } = await terminal.spur("verify answer.evidence.json --trust trust.json --json");
-    expect(JSON.parse(out)).toMatchObject({ format: "spur-report/v1", verdict: "pass", exit, signer: "trusted", origin: log.origin });
+    expect(JSON.parse(out)).toMatchObject({
+      format: "spur-report/v1",
+      verdict: "pass",
+      exit,
+      signer: "trusted",
+      origin: log.origin,
+    });
   });
   it("is found inside a page", async () => {
     expect((await terminal.spur("verify answer.html --trust trust.json")).out).toContain("✓ VERIFIED");
@@ -86,13 +101,19 @@ describe("a good file", () => {
   });
 });
 
+type Loose = Parameters<Parameters<typeof edited>[1]>[0];
+
 describe("a file that was tampered with", () => {
   it.each([
-    ["a byte of an entry", (json: any) => (json.entries[1].entry = flip(json.entries[1].entry))],
-    ["a proof", (json: any) => (json.entries[1].proof[0] = flip(json.entries[1].proof[0]))],
-    ["an opened text", (json: any) => (json.opened[0].value = Buffer.from('{"messages":[]}').toString("base64"))],
-    ["the checkpoint", (json: any) => (json.checkpoint = json.checkpoint.replace(`\n${log.entries.length}\n`, `\n${log.entries.length + 1}\n`))],
-    ["the key it names", (json: any) => (json.log.vkey = other.log.key.vkey)],
+    ["a byte of an entry", (json: Loose) => (json.entries[1].entry = flip(json.entries[1].entry))],
+    ["a proof", (json: Loose) => (json.entries[1].proof[0] = flip(json.entries[1].proof[0]))],
+    ["an opened text", (json: Loose) => (json.opened[0].value = Buffer.from('{"messages":[]}').toString("base64"))],
+    [
+      "the checkpoint",
+      (json: Loose) =>
+        (json.checkpoint = json.checkpoint.replace(`\n${log.entries.length}\n`, `\n${log.entries.length + 1}\n`)),
+    ],
+    ["the key it names", (json: Loose) => (json.log.vkey = other.log.key.vkey)],
   ])("in %s is refuted", async (_, change) => {
     put("bad.json", edited(good, change));
     const { exit, out } = await terminal.spur("verify bad.json --trust trust.json");
@@ -102,7 +123,10 @@ describe("a file that was tampered with", () => {
   });
   it("so that a terminal would show a verdict of its own, shows none", async () => {
     const name = `x\u001b[2K\u001b[32m✓ VERIFIED`;
-    put("forged.json", edited(good, (json) => (json.log.origin = name)));
+    put(
+      "forged.json",
+      edited(good, (json) => (json.log.origin = name)),
+    );
     const { exit, out } = await terminal.spur("verify forged.json --trust trust.json", { tty: true });
     expect(exit).toBe(1);
     expect(out).not.toContain("\u001b[2K");
@@ -111,7 +135,10 @@ describe("a file that was tampered with", () => {
     const page = new TextDecoder().decode(embedEvidence("<!--spur-evidence-->", good));
     put("two.html", page + page);
     put("none.html", "<html><h1>VERIFIED</h1></html>");
-    expect(await terminal.spur("verify two.html")).toMatchObject({ exit: 2, err: expect.stringContaining("the page holds 2 evidence [cli/no-evidence]") as string });
+    expect(await terminal.spur("verify two.html")).toMatchObject({
+      exit: 2,
+      err: expect.stringContaining("the page holds 2 evidence [cli/no-evidence]") as string,
+    });
     expect((await terminal.spur("verify none.html")).exit).toBe(2);
   });
 });
@@ -135,18 +162,35 @@ describe("a receipt", () => {
   it("that the log contradicts is refuted, and the evidence beside it is not", async () => {
     // The same place in a log of the same name and keys, with another answer there.
     const twin = makeStory({ witnesses: 0 }).log;
-    const lie = twin.add({ type: "spur:output/v1", predicate: { deployment: deployment.ref, outcome: "complete" }, slots: { response: "other" } });
-    const truth = log.add({ type: "spur:output/v1", predicate: { deployment: deployment.ref, outcome: "complete" }, slots: { response: "one" } });
+    const lie = twin.add({
+      type: "spur:output/v1",
+      predicate: { deployment: deployment.ref, outcome: "complete" },
+      slots: { response: "other" },
+    });
+    const truth = log.add({
+      type: "spur:output/v1",
+      predicate: { deployment: deployment.ref, outcome: "complete" },
+      slots: { response: "one" },
+    });
     const promised = makeStory({ witnesses: 0 });
-    const promise = promised.log.add({ type: "spur:output/v1", predicate: { deployment: deployment.ref, outcome: "complete" }, slots: { response: "promised" } });
+    const promise = promised.log.add({
+      type: "spur:output/v1",
+      predicate: { deployment: deployment.ref, outcome: "complete" },
+      slots: { response: "promised" },
+    });
     expect([lie.index, truth.index]).toEqual([promise.index, promise.index + 1]);
     put("promise.json", promised.log.receipt(promise.index));
     put("lie.json", twin.evidenceFile({ entries: [lie.index] }));
-    const { exit, out } = await terminal.spur(`verify promise.json lie.json --trust ${log.key.vkey} ${log.receipts.vkey} --json`);
-    const [first, second] = out.trim().split("\n").map((line) => JSON.parse(line));
+    const { exit, out } = await terminal.spur(
+      `verify promise.json lie.json --trust ${log.key.vkey} ${log.receipts.vkey} --json`,
+    );
+    const [first, second] = out
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
     expect(exit).toBe(1);
     expect(first).toMatchObject({ name: "promise.json", exit: 1 });
-    expect(first.findings.map((one: any) => one.code)).toContain("receipt/contradicts");
+    expect(first.findings.map((one: { code: string }) => one.code)).toContain("receipt/contradicts");
     expect(second).toMatchObject({ name: "lie.json" });
     expect(second.exit).not.toBe(1);
   });
@@ -155,7 +199,10 @@ describe("a receipt", () => {
 describe("what is no evidence", () => {
   it.each([
     ["nowhere.json", "there is no file nowhere.json [cli/file]"],
-    ["folder", "folder is a folder [cli/file]\n  → name the files in it; a whole log is checked by: npx spur audit folder"],
+    [
+      "folder",
+      "folder is a folder [cli/file]\n  → name the files in it; a whole log is checked by: npx spur audit folder",
+    ],
     ["empty.json", "empty.json is empty [cli/file]"],
     ["huge.json", "104857600 bytes; evidence has at most 64 MiB"],
   ])("%s", async (name, says) => {
@@ -163,7 +210,11 @@ describe("what is no evidence", () => {
     put("empty.json", "");
     put("huge.json", "");
     truncateSync(join(terminal.folder, "huge.json"), 100 * 1024 * 1024);
-    expect(await terminal.spur(`verify ${name}`)).toMatchObject({ exit: 2, out: "", err: expect.stringContaining(says) as string });
+    expect(await terminal.spur(`verify ${name}`)).toMatchObject({
+      exit: 2,
+      out: "",
+      err: expect.stringContaining(says) as string,
+    });
   });
   it.each([
     ["garbage", Buffer.from("\u0000\u0001garbage")],
@@ -200,7 +251,10 @@ describe("--trust", () => {
     ["trust.json log.vkey", "one trust file, or any number of keys"],
     ["folder", "is no file"],
   ])("%s", async (trust, says) => {
-    expect(await terminal.spur(`verify answer.evidence.json --trust ${trust}`)).toMatchObject({ exit: 2, err: expect.stringContaining(says) as string });
+    expect(await terminal.spur(`verify answer.evidence.json --trust ${trust}`)).toMatchObject({
+      exit: 2,
+      err: expect.stringContaining(says) as string,
+    });
   });
   it("that demands more than the file can show ends in 2", async () => {
     put("strict.json", log.trustText({ require: ["witnesses"] }));

@@ -193,6 +193,7 @@ export class Core {
     const logKey = readSigningKey(options.keys, "log.key", origin);
     const receiptsKey = readSigningKey(options.keys, "receipts.key", `${origin}/receipts`);
     const keyring = Keyring.open(vault, readRoot(options.keys, text(vault, "root_id")));
+    keyring.checkShardOf(vault.nextSerial());
     const recovered = readEdge(folder, stored);
     const memories: Memory[] = [];
     if (seen !== undefined) memories.push({ where: "the keys folder", ...seen });

@@ -214,7 +214,7 @@ export function auditEntries(entries: readonly Uint8Array[]): Map<string, number
 
 /** Every file below the folders, with its bytes: write-ahead logs, locks and temporary files too. */
 export function allFiles(...folders: readonly string[]): { path: string; bytes: Buffer }[] {
-  return folders.flatMap((folder) =>
+  return folders.filter((folder) => existsSync(folder)).flatMap((folder) =>
     (readdirSync(folder, { recursive: true }) as string[])
       .map((name) => join(folder, name))
       .filter((path) => statSync(path).isFile())

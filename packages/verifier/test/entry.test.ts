@@ -3,7 +3,7 @@ import { utf8 } from "../src/bytes.ts";
 import { VerifyError } from "../src/errors.ts";
 import { canonicalText, parseCanonical, type Json } from "../src/statement/canonical.ts";
 import { hourMs, parseEntry, parseOuter } from "../src/statement/entry.ts";
-import { makeStory } from "./make-log.ts";
+import { makeStory, type Loose } from "./make-log.ts";
 
 const { log, output, dataset, decision } = makeStory();
 const closing = log.close();
@@ -19,11 +19,9 @@ function codeOf(run: () => unknown): string {
   return "accepted";
 }
 
-type Loose = { [name: string]: any };
-
 /** The code with which an entry is refused after `change`. */
 function changed(made: { bytes: Uint8Array }, change: (entry: Loose) => void): string {
-  const entry = JSON.parse(text(made)) as Loose;
+  const entry = JSON.parse(text(made));
   change(entry);
   return codeOf(() => parseEntry(utf8(canonicalText(entry as Json))));
 }
@@ -230,7 +228,7 @@ describe("an entry", () => {
   });
 
   it("tells its outer members even where its predicate is unknown", () => {
-    const entry = JSON.parse(text(output)) as Loose;
+    const entry = JSON.parse(text(output));
     [entry["statement"], entry["reg"]] = [{ what: "ever" }, "consents"];
     expect(parseOuter(utf8(canonicalText(entry as Json)))).toMatchObject({ rec: output.rec, reg: "consents", seq: 1 });
   });

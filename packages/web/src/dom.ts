@@ -53,7 +53,7 @@ function append(element: Element, children: readonly Child[]): void {
   for (const child of children) {
     if (child === undefined || child === null || child === false) continue;
     if (Array.isArray(child)) append(element, child as readonly Child[]);
-    else element.append(child instanceof Node ? child : String(child as string | number));
+    else element.append(child instanceof Node ? child : String(child));
   }
 }
 

@@ -21,8 +21,8 @@ const RESPONSE = [
 
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
 
-export function makeFiles(options: { readonly origin?: string; readonly removed?: boolean } = {}) {
-  const log = createLog({ origin: options.origin ?? "demo.spur.invalid/7d2f", witnesses: 0 });
+export function makeFiles(options: { readonly origin?: string; readonly seed?: string } = {}) {
+  const log = createLog({ origin: "demo.spur.invalid/7d2f", witnesses: 0, ...options });
   log.addKeys();
   const policy = log.add({
     type: "spur:policy/v1",

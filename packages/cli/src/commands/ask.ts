@@ -26,11 +26,7 @@ export function addAsk(program: Command, context: Context): void {
     )
     .argument("[question]", "Q1 … Q9, or what to say to the model")
     .option("--model <name>", "the model to ask (default: the only one that is served)");
-  withExamples(
-    withJson(withServer(command)),
-    typed("ask", "Q5"),
-    typed("ask", "--model", "demo", "The record shows"),
-  );
+  withExamples(withJson(withServer(command)), typed("ask", "Q5"), typed("ask", "--model", "demo", "The record shows"));
   command.action(async (question: string | undefined, options: Options) => {
     const client = openClient(context.io, options);
     const asksRecord = question === undefined || (/^q[1-9]$/i.test(question) && options.model === undefined);
@@ -42,20 +38,36 @@ export function addAsk(program: Command, context: Context): void {
   });
 }
 
-async function askRecord({ io, style }: Context, client: Client, question: string | undefined, options: Options): Promise<Exit> {
+async function askRecord(
+  { io, style }: Context,
+  client: Client,
+  question: string | undefined,
+  options: Options,
+): Promise<Exit> {
   const answered = await client.getAny("/spur/v1/questions");
   const all = isObject(answered) ? list(answered, "answers") : list({ answers: answered }, "answers");
-  const answers = all.filter((answer) => (question === undefined ? isQuestion(answer["ask"]) : answer["ask"] === question));
-  if (answers.length === 0) throw new CliError("http/answer", `the ledger gave no answer to ${question ?? "any question"}`);
+  const answers = all.filter((answer) =>
+    question === undefined ? isQuestion(answer["ask"]) : answer["ask"] === question,
+  );
+  if (answers.length === 0)
+    throw new CliError("http/answer", `the ledger gave no answer to ${question ?? "any question"}`);
   if (options.json) printJson(io, question === undefined ? answers : answers[0]);
   for (const answer of options.json ? [] : answers) {
     const state = stateOf(answer);
     const paint = state === "proven" ? style.good : state === "refuted" ? style.bad : style.unsure;
     const symbol = state === "proven" ? "✓" : state === "refuted" ? "✗" : "?";
-    print(io, `${paint(`${symbol} ${text(answer, "ask")} ${stateWords(state)}`)}  ${cleanLine(text(answer, "sentence"))}`);
+    print(
+      io,
+      `${paint(`${symbol} ${text(answer, "ask")} ${stateWords(state)}`)}  ${cleanLine(text(answer, "sentence"))}`,
+    );
   }
   if (!options.json) {
-    print(io, "", "As the ledger computes it from its own log. To check it without trusting the ledger:", `  ${typed("audit", client.url)}`);
+    print(
+      io,
+      "",
+      "As the ledger computes it from its own log. To check it without trusting the ledger:",
+      `  ${typed("audit", client.url)}`,
+    );
   }
   const states = answers.map(stateOf);
   // All nine at once is an overview; one question is a question.
@@ -73,9 +85,16 @@ function stateOf(answer: JsonObject): QuestionState {
   return state as QuestionState;
 }
 
-async function askModel({ io, style }: Context, client: Client, prompt: string | undefined, options: Options): Promise<Exit> {
+async function askModel(
+  { io, style }: Context,
+  client: Client,
+  prompt: string | undefined,
+  options: Options,
+): Promise<Exit> {
   if (prompt === undefined || prompt === "") {
-    throw new CliError("cli/option", "nothing to ask the model", { hint: typed("ask", "--model", options.model ?? "NAME", "your words") });
+    throw new CliError("cli/option", "nothing to ask the model", {
+      hint: typed("ask", "--model", options.model ?? "NAME", "your words"),
+    });
   }
   const model = options.model ?? (await onlyModel(client));
   const { answer, headers } = await client.post(
@@ -107,9 +126,16 @@ async function onlyModel(client: Client): Promise<string> {
   const [only] = models;
   if (only !== undefined && models.length === 1) return only;
   const names = models.map((name) => JSON.stringify(name)).join(", ");
-  throw new CliError("cli/option", models.length === 0 ? "no model is served here" : `which model? Served here: ${clean(names)}`, {
-    hint: models.length === 0 ? "start the ledger with --upstream URL" : typed("ask", "--model", only ?? "NAME", "your words"),
-  });
+  throw new CliError(
+    "cli/option",
+    models.length === 0 ? "no model is served here" : `which model? Served here: ${clean(names)}`,
+    {
+      hint:
+        models.length === 0
+          ? "start the ledger with --upstream URL"
+          : typed("ask", "--model", only ?? "NAME", "your words"),
+    },
+  );
 }
 
 function contentOf(answer: JsonObject): string {

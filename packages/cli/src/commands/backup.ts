@@ -45,25 +45,43 @@ export function addBackup(program: Command, context: Context): void {
   );
   command.action(async (options: ServerOptions & { data?: string; to: string; json?: true }) => {
     const to = resolve(io.cwd, options.to);
-    const result = options.data === undefined ? await backupRunning(context, options, to) : await backupFolder(context, options.data, to);
+    const { result, data } =
+      options.data === undefined
+        ? await backupRunning(context, options, to)
+        : { result: await backupFolder(context, options.data, to), data: options.data };
     if (options.json) printJson(io, result);
     else {
       print(io, `Backed up to ${options.to}.`);
       tell(context, result);
-      print(io, "The root key is not in it. To come back from it:", `  ${typed("recover", "--from", options.to, "--data", options.data ?? DATA)}`);
+      print(
+        io,
+        "The root key is not in it. To come back from it:",
+        `  ${typed("recover", "--from", options.to, "--data", data)}`,
+      );
     }
     context.finish(0);
   });
 }
 
 /** A running ledger copies itself: only it can do so between two commits. */
-async function backupRunning({ io }: Context, options: ServerOptions, to: string): Promise<object> {
+async function backupRunning(
+  { io }: Context,
+  options: ServerOptions,
+  to: string,
+): Promise<{ result: object; data: string }> {
   const client = openClient(io, options);
   try {
-    return (await client.post("/spur/v1/backup", { to }, { timeoutMs: secondsToMs(options.timeout, BACKUP_SECONDS) })).answer;
+    const timeoutMs = secondsToMs(options.timeout, BACKUP_SECONDS);
+    const { answer: result } = await client.post("/spur/v1/backup", { to }, { timeoutMs });
+    // Where its data lies is not told over the network; the usual places are.
+    const { demo } = await client.get("/spur/v1/head");
+    return { result, data: demo === true ? "./spur-demo" : DATA };
   } catch (error) {
     if (!(error instanceof CliError) || error.code !== "http/unreachable") throw error;
-    throw new CliError(error.code, error.detail, { hint: `where no ledger runs, name its data: ${typed("backup", "--to", to, "--data", DATA)}`, cause: error });
+    throw new CliError(error.code, error.detail, {
+      hint: `where no ledger runs, name its data: ${typed("backup", "--to", to, "--data", DATA)}`,
+      cause: error,
+    });
   }
 }
 

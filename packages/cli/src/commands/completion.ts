@@ -6,7 +6,10 @@ import { typed } from "../text.ts";
 const SHELLS: { readonly [shell: string]: (words: Words) => string } = { bash, zsh, fish };
 
 /** Words that can follow a command ("" = spur itself, "trust", "trust add"). */
-type Words = ReadonlyMap<string, { readonly subcommands: readonly string[]; readonly flags: readonly string[]; readonly about: string }>;
+type Words = ReadonlyMap<
+  string,
+  { readonly subcommands: readonly string[]; readonly flags: readonly string[]; readonly about: string }
+>;
 
 export function addCompletion(program: Command, context: Context): void {
   const command = program
@@ -14,10 +17,15 @@ export function addCompletion(program: Command, context: Context): void {
     .summary("a script that lets your shell complete spur's commands")
     .description("Prints a completion script for bash, zsh or fish.")
     .argument("<shell>", "bash, zsh or fish");
-  withExamples(command, `source <(${typed("completion", "bash")})`, `${typed("completion", "fish")} > ~/.config/fish/completions/spur.fish`);
+  withExamples(
+    command,
+    `source <(${typed("completion", "bash")})`,
+    `${typed("completion", "fish")} > ~/.config/fish/completions/spur.fish`,
+  );
   command.action((shell: string) => {
     const script = SHELLS[shell];
-    if (script === undefined) throw new CliError("cli/option", `no completion for ${shell}`, { hint: "one of bash, zsh, fish" });
+    if (script === undefined)
+      throw new CliError("cli/option", `no completion for ${shell}`, { hint: "one of bash, zsh, fish" });
     context.io.stdout.write(script(wordsOf(program)));
     context.finish(0);
   });
@@ -45,7 +53,9 @@ function candidates(words: Words, path: string): string {
 
 /** Works in zsh too, through bashcompinit. Where no word of ours fits, files are completed. */
 function bash(words: Words): string {
-  const groups = [...words].filter(([path, { subcommands }]) => path !== "" && subcommands.length > 0).map(([path]) => path);
+  const groups = [...words]
+    .filter(([path, { subcommands }]) => path !== "" && subcommands.length > 0)
+    .map(([path]) => path);
   const cases = [...words].map(([path]) => `    "${path}") words="${candidates(words, path)}" ;;`);
   return `# bash completion for spur: source <(npx spur completion bash)
 _spur() {

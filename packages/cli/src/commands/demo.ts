@@ -5,7 +5,16 @@ import { loadOptional } from "../optional.ts";
 import { typed } from "../text.ts";
 
 interface StoryModule {
-  runStory(options: { readonly exit: boolean; readonly corpus?: string; readonly data?: string; readonly port?: number; readonly json: boolean }, io: Io): Promise<Exit>;
+  runStory(
+    options: {
+      readonly exit: boolean;
+      readonly corpus?: string;
+      readonly data?: string;
+      readonly port?: number;
+      readonly json: boolean;
+    },
+    io: Io,
+  ): Promise<Exit>;
 }
 
 export function addDemo(program: Command, context: Context): void {

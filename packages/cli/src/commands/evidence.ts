@@ -23,7 +23,9 @@ export function addEvidence(program: Command, context: Context): void {
   const command = program
     .command("evidence")
     .summary("write the file with which anybody can verify a record, offline")
-    .description(`Writes the evidence of a record: entries, proofs, the signed checkpoint and, where asked for, its content.\n${REF_HELP}`)
+    .description(
+      `Writes the evidence of a record: entries, proofs, the signed checkpoint and, where asked for, its content.\n${REF_HELP}`,
+    )
     .argument("<ref>", "record id, log index, or last")
     .option("--ask <question>", "what the file answers: Q1 … Q9, or lineage (default: what the record is for)")
     .option("--open <slots>", "content to show, like request,response; whoever holds the file reads it, for ever")
@@ -53,15 +55,29 @@ export function addEvidence(program: Command, context: Context): void {
 
 async function fetchEvidence(client: Client, rec: string, options: Options): Promise<Uint8Array> {
   const { ask, open } = options;
-  const query = new URLSearchParams({ ...(ask === undefined ? {} : { ask }), ...(open === undefined ? {} : { open }) }).toString();
-  const bytes = await client.bytes(`/spur/v1/records/${rec}/evidence${query === "" ? "" : `?${query}`}`, MAX_EVIDENCE_MIB);
+  const query = new URLSearchParams({
+    ...(ask === undefined ? {} : { ask }),
+    ...(open === undefined ? {} : { open }),
+  }).toString();
+  const bytes = await client.bytes(
+    `/spur/v1/records/${rec}/evidence${query === "" ? "" : `?${query}`}`,
+    MAX_EVIDENCE_MIB,
+  );
   if (!new TextDecoder().decode(bytes.subarray(0, 64)).startsWith("{")) {
-    throw new CliError("http/answer", "what the ledger sent is no evidence", { hint: "is this the address of a Spur ledger?" });
+    throw new CliError("http/answer", "what the ledger sent is no evidence", {
+      hint: "is this the address of a Spur ledger?",
+    });
   }
   return bytes;
 }
 
-async function write({ io }: Context, rec: string, bytes: Uint8Array, options: Options, pageFrom?: string): Promise<void> {
+async function write(
+  { io }: Context,
+  rec: string,
+  bytes: Uint8Array,
+  options: Options,
+  pageFrom?: string,
+): Promise<void> {
   if (options.output === "-") {
     io.stdout.write(new TextDecoder().decode(bytes));
     return;
@@ -77,6 +93,7 @@ async function write({ io }: Context, rec: string, bytes: Uint8Array, options: O
   }
   print(io, `Wrote ${name} (${many(bytes.length, "byte")}).`);
   if (options.open !== undefined) print(io, "It shows content: whoever holds it can read that, also after a removal.");
-  if (pageFrom !== undefined) print(io, `Open ${basename(name)} in any browser. The verifier in it came from ${pageFrom}.`);
+  if (pageFrom !== undefined)
+    print(io, `Open ${basename(name)} in any browser. The verifier in it came from ${pageFrom}.`);
   print(io, "Verify it, here or anywhere:", `  ${typed("verify", name)}`);
 }

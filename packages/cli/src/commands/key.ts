@@ -11,19 +11,31 @@ type Options = ServerOptions & { readonly json?: true };
 
 export function addKey(program: Command, context: Context): void {
   const { io } = context;
-  const key = program.command("key").summary("access keys of a ledger").description("Access keys of a ledger. Needs a key with scope admin.");
-  withExamples(key, typed("key", "create", "--label", "my app", "--scope", "write"), typed("key", "list"), typed("key", "revoke", "k_1234"));
+  const key = program
+    .command("key")
+    .summary("access keys of a ledger")
+    .description("Access keys of a ledger. Needs a key with scope admin.");
+  withExamples(
+    key,
+    typed("key", "create", "--label", "my app", "--scope", "write"),
+    typed("key", "list"),
+    typed("key", "revoke", "k_1234"),
+  );
 
   const create = key
     .command("create")
     .description("Makes a key and shows it once; the ledger keeps only its hash.")
     .option("--scope <scopes...>", `${SCOPES.join(", ")}; several may be named`, ["write"])
     .option("--label <text>", "what it is for");
-  withExamples(withJson(withServer(create)), typed("key", "create", "--scope", "write", "open", "--label", "review desk"));
+  withExamples(
+    withJson(withServer(create)),
+    typed("key", "create", "--scope", "write", "open", "--label", "review desk"),
+  );
   create.action(async (options: Options & { scope: readonly string[]; label?: string }) => {
     const scopes = [...new Set(options.scope.flatMap((one) => one.split(",")))];
     const wrong = scopes.find((scope) => !SCOPES.includes(scope));
-    if (wrong !== undefined) throw new CliError("cli/option", `--scope ${wrong}`, { hint: `one of ${SCOPES.join(", ")}` });
+    if (wrong !== undefined)
+      throw new CliError("cli/option", `--scope ${wrong}`, { hint: `one of ${SCOPES.join(", ")}` });
     const client = openClient(io, options);
     const { answer } = await client.post("/spur/v1/keys", {
       scopes,
@@ -38,7 +50,9 @@ export function addKey(program: Command, context: Context): void {
     context.finish(0);
   });
 
-  const all = key.command("list").description("Lists the keys: what they are for and what they may, never the keys themselves.");
+  const all = key
+    .command("list")
+    .description("Lists the keys: what they are for and what they may, never the keys themselves.");
   withExamples(withJson(withServer(all)), typed("key", "list", "--json"));
   all.action(async (options: Options) => {
     const client = openClient(io, options);
@@ -56,7 +70,10 @@ export function addKey(program: Command, context: Context): void {
     context.finish(0);
   });
 
-  const revoke = key.command("revoke").description("Takes a key back at once.").argument("<id>", "as `key list` shows it");
+  const revoke = key
+    .command("revoke")
+    .description("Takes a key back at once.")
+    .argument("<id>", "as `key list` shows it");
   withExamples(withJson(withServer(revoke)), typed("key", "revoke", "k_1234"));
   revoke.action(async (id: string, options: Options) => {
     await openClient(io, options).del(`/spur/v1/keys/${encodeURIComponent(id)}`);

@@ -81,9 +81,12 @@ async function confirm({ io, style }: Context, recs: readonly string[], options:
   if (io.ask === undefined) {
     throw new CliError("cli/confirm", "nobody is here to be asked", { hint: "--yes removes without asking" });
   }
-  io.stderr.write(`This destroys the content of ${many(recs.length, "record")} for ever, and voids every backup made before:\n`);
+  io.stderr.write(
+    `This destroys the content of ${many(recs.length, "record")} for ever, and voids every backup made before:\n`,
+  );
   for (const rec of recs) io.stderr.write(`  ${style.bold(rec)}\n`);
-  if (!(await confirms(io.ask, "Destroy it?"))) throw new CliError("cli/confirm", "nothing was removed", { hint: "you said no" });
+  if (!(await confirms(io.ask, "Destroy it?")))
+    throw new CliError("cli/confirm", "nothing was removed", { hint: "you said no" });
 }
 
 function tell({ io, style }: Context, removal: JsonObject): void {
@@ -93,9 +96,15 @@ function tell({ io, style }: Context, removal: JsonObject): void {
     return isObject(value) && typeof value["index"] === "number" ? `entry ${value["index"]}` : "no entry";
   };
   if (state === "completed") {
-    print(io, `${style.good("✓ removed")}  ordered as ${entry("order")}, completed as ${entry("completed")}: the content's key is destroyed.`);
+    print(
+      io,
+      `${style.good("✓ removed")}  ordered as ${entry("order")}, completed as ${entry("completed")}: the content's key is destroyed.`,
+    );
   } else {
-    print(io, `${style.bad("✗ not removed")}  ordered as ${entry("order")}, ${cleanLine(state)} as ${entry("completed")}.`);
+    print(
+      io,
+      `${style.bad("✗ not removed")}  ordered as ${entry("order")}, ${cleanLine(state)} as ${entry("completed")}.`,
+    );
     print(io, "  The content is out of reach; start the ledger again and it tries to destroy it again.");
   }
 }
@@ -103,6 +112,10 @@ function tell({ io, style }: Context, removal: JsonObject): void {
 function tellBackups({ io }: Context, answer: JsonObject, words: readonly string[]): void {
   const before = maybeText(answer, "voidsBackupsBefore");
   if (before !== undefined) {
-    print(io, `Backups made before ${cleanLine(before)} can no longer be read. A fresh one:`, `  ${typed("backup", "--to", "spur-backup", ...words)}`);
+    print(
+      io,
+      `Backups made before ${cleanLine(before)} can no longer be read. A fresh one:`,
+      `  ${typed("backup", "--to", "spur-backup", ...words)}`,
+    );
   }
 }

@@ -49,7 +49,11 @@ export function addReplay(program: Command, context: Context): void {
     .argument("[ref]", "record id, log index, or last", "last")
     .option("--from <step>", "start at the checkpoint of this step (default: the last but one)")
     .option("--no-record", "compare only, put nothing on record");
-  withExamples(withJson(withServer(command)), typed("replay", "last"), typed("replay", "last", "--from", "0", "--no-record"));
+  withExamples(
+    withJson(withServer(command)),
+    typed("replay", "last"),
+    typed("replay", "last", "--from", "0", "--no-record"),
+  );
   command.action(async (ref: string, options: Options) => {
     const { replayRun } = await loadOptional<ReplayModule>("@spur/demo/replay", "replay");
     const client = openClient(context.io, options);
@@ -73,16 +77,22 @@ export function addReplay(program: Command, context: Context): void {
     bar.end();
     const recomputed = toHex(sha256(again.weights));
     const same = recomputed === to.weights && toHex(sha256(again.state)) === to.state;
-    const rec = options.record ? await record(client, run.rec, from, to, recomputed, same, again.environment) : undefined;
+    const rec = options.record
+      ? await record(client, run.rec, from, to, recomputed, same, again.environment)
+      : undefined;
     tell(context, options, { from, to, recomputed, same, ...(rec === undefined ? {} : { rec }) }, client.words);
     context.finish(same ? 0 : 1);
   });
 }
 
-async function findRun(client: Client, rec: string): Promise<{ rec: string; dataset: string; checkpoints: readonly Stored[] }> {
+async function findRun(
+  client: Client,
+  rec: string,
+): Promise<{ rec: string; dataset: string; checkpoints: readonly Stored[] }> {
   const entries = list(await client.get(`/spur/v1/records/${rec}/trace`), "entries");
   const run = entries.find((entry) => entry["type"] === "spur:training-run/v1");
-  if (run === undefined) throw new CliError("cli/no-record", `${rec} comes from no recorded run`, { hint: typed("trace", rec) });
+  if (run === undefined)
+    throw new CliError("cli/no-record", `${rec} comes from no recorded run`, { hint: typed("trace", rec) });
   const runRec = text(run, "rec");
   const own = entries.filter((entry) => entry["type"] === "spur:checkpoint/v1" && referenced(entry, "run") === runRec);
   const checkpoints: Stored[] = [];
@@ -98,7 +108,10 @@ async function findRun(client: Client, rec: string): Promise<{ rec: string; data
   }
   const datasets = object(run["predicate"], "predicate")["datasets"];
   const [dataset] = Array.isArray(datasets) ? datasets.filter(isObject) : [];
-  if (dataset === undefined) throw new CliError("cli/no-record", "the run names no dataset", { hint: "only runs with recorded data can be repeated" });
+  if (dataset === undefined)
+    throw new CliError("cli/no-record", "the run names no dataset", {
+      hint: "only runs with recorded data can be repeated",
+    });
   return {
     rec: runRec,
     dataset: await digestOf(client, text(dataset, "rec")),
@@ -122,7 +135,10 @@ async function digestOf(client: Client, rec: string): Promise<string> {
 function segmentOf(checkpoints: readonly Stored[], fromStep: string | undefined): readonly [Stored, Stored] {
   const steps = checkpoints.map((one) => one.step).join(", ");
   const from = fromStep === undefined ? checkpoints.at(-2) : checkpoints.find((one) => String(one.step) === fromStep);
-  const to = from === undefined ? undefined : checkpoints.filter((one) => one.step > from.step).at(fromStep === undefined ? -1 : 0);
+  const to =
+    from === undefined
+      ? undefined
+      : checkpoints.filter((one) => one.step > from.step).at(fromStep === undefined ? -1 : 0);
   if (from === undefined || to === undefined) {
     throw new CliError("cli/no-record", "a replay needs two recorded checkpoints of one run", {
       hint: steps === "" ? "this run recorded none" : `recorded steps: ${steps}; start with --from STEP`,
@@ -135,13 +151,23 @@ async function payload(client: Client, digest: string, progress: { at(done: numb
   const bytes = await client.bytes(`/spur/v1/payloads/${digest}`, MAX_PAYLOAD_MIB);
   // The ledger gives out bytes; what they are is said by the log.
   if (toHex(sha256(bytes)) !== digest) {
-    throw new CliError("replay/payload", `the payload served as ${digest} is another`, { hint: "the ledger's store is damaged: npx spur audit --custody" });
+    throw new CliError("replay/payload", `the payload served as ${digest} is another`, {
+      hint: "the ledger's store is damaged: npx spur audit --custody",
+    });
   }
   progress.at(bytes.length);
   return bytes;
 }
 
-async function record(client: Client, run: string, from: Stored, to: Stored, recomputed: string, same: boolean, environment: string): Promise<string> {
+async function record(
+  client: Client,
+  run: string,
+  from: Stored,
+  to: Stored,
+  recomputed: string,
+  same: boolean,
+  environment: string,
+): Promise<string> {
   const { answer } = await client.post("/spur/v1/records", {
     drafts: [
       {
@@ -169,14 +195,29 @@ function tell(
 ): void {
   const { from, to, recomputed, same, rec } = result;
   if (options.json) {
-    printJson(io, { from: from.rec, to: to.rec, steps: [from.step, to.step], recorded: to.weights, recomputed, same, ...(rec === undefined ? {} : { record: rec }) });
+    printJson(io, {
+      from: from.rec,
+      to: to.rec,
+      steps: [from.step, to.step],
+      recorded: to.weights,
+      recomputed,
+      same,
+      ...(rec === undefined ? {} : { record: rec }),
+    });
     return;
   }
   const verdict = same ? style.good("✓ SAME") : style.bad("✗ DIFFERENT");
-  print(io, `${verdict}  steps ${from.step} to ${to.step}, computed again, give ${same ? "the recorded weights, bit for bit" : "other weights than recorded"}.`);
+  print(
+    io,
+    `${verdict}  steps ${from.step} to ${to.step}, computed again, give ${same ? "the recorded weights, bit for bit" : "other weights than recorded"}.`,
+  );
   print(io, `  recorded    ${to.weights}`, `  recomputed  ${recomputed}`);
   if (rec !== undefined) {
     print(io, "On record. As a file that anybody can verify:");
-    print(io, `  ${typed("evidence", rec, "--ask", "Q8", "-o", "replay.evidence.json", ...words)}`, `  ${typed("verify", "replay.evidence.json")}`);
+    print(
+      io,
+      `  ${typed("evidence", rec, "--ask", "Q8", "-o", "replay.evidence.json", ...words)}`,
+      `  ${typed("verify", "replay.evidence.json")}`,
+    );
   }
 }

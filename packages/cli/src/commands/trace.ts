@@ -33,10 +33,17 @@ function printTrace({ io, style }: Context, rec: string, trace: JsonObject, word
     const type = text(entry, "type").replace(/^spur:|\/v1$/g, "");
     const mark = entry["rec"] === rec ? "→" : " ";
     const about = `${text(entry, "register")} no. ${number(entry, "seq")}, ${text(entry, "at")}, ${text(entry, "evidence")}`;
-    print(io, `${mark} ${String(index).padStart(width)}  ${style.bold(cleanLine(type).padEnd(13))} ${style.dim(cleanLine(about))}`);
+    print(
+      io,
+      `${mark} ${String(index).padStart(width)}  ${style.bold(cleanLine(type).padEnd(13))} ${style.dim(cleanLine(about))}`,
+    );
+    const roles = new Map<string, number[]>();
     for (const edge of edges.filter((one) => one["from"] === index)) {
-      print(io, `  ${" ".repeat(width)}    ${cleanLine(text(edge, "role"))} → ${number(edge, "to")}`);
+      const role = cleanLine(text(edge, "role"));
+      roles.set(role, [...(roles.get(role) ?? []), number(edge, "to")]);
     }
+    for (const [role, targets] of roles)
+      print(io, `  ${" ".repeat(width)}    ${role} → ${targets.sort((a, b) => a - b).join(", ")}`);
   }
   print(io, "", "As the ledger tells it. As a file that anybody can verify:");
   print(io, `  ${typed("evidence", rec, "--ask", "lineage", "-o", "trace.evidence.json", ...words)}`);

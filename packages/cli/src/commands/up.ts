@@ -62,7 +62,10 @@ export function addUp(program: Command, context: Context): void {
     .option("--content <none|days>", "how long content is kept (default: 30 days)", contentOf)
     .option("--publish-every <seconds>", "time between checkpoints (default: 5)", secondsOf)
     .option("--config <file>", "default: ./spur.yaml where there is one")
-    .option("--expose", "listen beyond this machine without TLS in front: keys and content then cross the network in the clear")
+    .option(
+      "--expose",
+      "listen beyond this machine without TLS in front: keys and content then cross the network in the clear",
+    )
     .option("--demo", "serve the demo model, with data of its own in ./spur-demo")
     .option("--json", "print one JSON document once it is up");
   withExamples(
@@ -77,9 +80,17 @@ export function addUp(program: Command, context: Context): void {
     const options = { ...flags, env: io.env, cwd: io.cwd };
     const ledger =
       flags.demo === true
-        ? await (await loadOptional<DemoModule>("@spur/demo/up", "up")).startDemo({ ...options, onStep: (text) => print(io, text) })
+        ? await (
+            await loadOptional<DemoModule>("@spur/demo/up", "up")
+          ).startDemo({ ...options, onStep: (text) => print(io, text) })
         : await (await loadOptional<LedgerModule>("@spur/ledger/main", "up")).startLedger(options);
-    if (json) printJson(io, { url: ledger.url, origin: ledger.origin, vkey: ledger.vkey, ...(ledger.operatorKey === undefined ? {} : { operatorKey: ledger.operatorKey }) });
+    if (json)
+      printJson(io, {
+        url: ledger.url,
+        origin: ledger.origin,
+        vkey: ledger.vkey,
+        ...(ledger.operatorKey === undefined ? {} : { operatorKey: ledger.operatorKey }),
+      });
     else tell(context, ledger, flags.demo === true);
     await io.untilStopped?.();
     await ledger.close();
@@ -90,29 +101,44 @@ export function addUp(program: Command, context: Context): void {
 
 function tell({ io, style }: Context, ledger: RunningLedger, demo: boolean): void {
   const at = ledger.url === "http://127.0.0.1:7787" ? [] : ["--url", ledger.url];
-  print(io, `${style.bold("Spur records")} at ${style.bold(ledger.url)}${demo ? "  (demo: its model and its data are for trying only)" : ""}`);
+  print(
+    io,
+    `${style.bold("Spur records")} at ${style.bold(ledger.url)}${demo ? "  (demo: its model and its data are for trying only)" : ""}`,
+  );
   print(io, `  log  ${cleanLine(ledger.origin)}`, `  key  ${cleanLine(ledger.vkey)}`);
   for (const notice of ledger.notices ?? []) print(io, `  ${cleanLine(notice)}`);
   if (ledger.operatorKey !== undefined) {
-    print(io, "", `Your operator key, shown this once: ${style.bold(ledger.operatorKey)}`, "  Commands on this machine find it beside the data folder by themselves.");
+    print(
+      io,
+      "",
+      `Your operator key, shown this once: ${style.bold(ledger.operatorKey)}`,
+      "  Commands on this machine find it beside the data folder by themselves.",
+    );
   }
   print(io, "", "Try, in another terminal:");
   print(io, `  ${typed("ask", demo ? "The record shows" : "Hello", ...at)}`);
   print(io, `  ${typed("trace", "last", ...at)}`);
   print(io, `  ${typed("evidence", "last", "-o", "answer.evidence.json", ...at)}`);
-  print(io, `  ${typed("trust", "add", ledger.url)}`, `  ${typed("verify", "answer.evidence.json")}`, `  ${typed("audit", ledger.url)}`);
+  print(
+    io,
+    `  ${typed("trust", "add", ledger.url)}`,
+    `  ${typed("verify", "answer.evidence.json")}`,
+    `  ${typed("audit", ledger.url)}`,
+  );
   print(io, "Ctrl-C stops it.");
 }
 
 function portOf(given: string): number {
   const port = Number(given);
-  if (!/^[0-9]{1,5}$/.test(given) || port > 65_535) throw new CliError("cli/option", `--port ${given}`, { hint: "0 to 65535; 0 takes a free one" });
+  if (!/^[0-9]{1,5}$/.test(given) || port > 65_535)
+    throw new CliError("cli/option", `--port ${given}`, { hint: "0 to 65535; 0 takes a free one" });
   return port;
 }
 
 function secondsOf(given: string): number {
   const seconds = Number(given);
-  if (!(seconds > 0 && seconds <= 86_400)) throw new CliError("cli/option", `--publish-every ${given}`, { hint: "a number of seconds, like 5" });
+  if (!(seconds > 0 && seconds <= 86_400))
+    throw new CliError("cli/option", `--publish-every ${given}`, { hint: "a number of seconds, like 5" });
   return seconds;
 }
 

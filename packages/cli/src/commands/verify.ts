@@ -31,7 +31,10 @@ export function addVerify(program: Command, context: Context): void {
         "Exit 0: verified. 1: refuted. 2: could not be checked, for example because its signer is unknown to you.",
     )
     .argument("<file...>", "evidence, receipt, or page")
-    .option("--trust <file|key...>", "whom to believe for this once: a trust file, a C2SP policy, or keys (default: npx spur trust list)")
+    .option(
+      "--trust <file|key...>",
+      "whom to believe for this once: a trust file, a C2SP policy, or keys (default: npx spur trust list)",
+    )
     .option("--all", "list every finding, also the many that are as they should be");
   withExamples(
     withJson(command),
@@ -79,10 +82,18 @@ function reportOn(bytes: Uint8Array, trust: Trust, evidence: readonly Uint8Array
   const alone = verifyReceipt(bytes, trust, { nowMs });
   const reports = evidence.map((file) => verifyReceipt(bytes, trust, { nowMs, evidence: file }));
   const passes = (report: Report) => report.findings.filter(({ verdict }) => verdict === "pass").length;
-  return reports.find(({ exit }) => exit === 1) ?? [alone, ...reports].sort((a, b) => passes(b) - passes(a))[0] ?? alone;
+  return (
+    reports.find(({ exit }) => exit === 1) ?? [alone, ...reports].sort((a, b) => passes(b) - passes(a))[0] ?? alone
+  );
 }
 
-function tell(context: Context, { name, error }: FileRead, report: Report | undefined, options: Options, several: boolean): void {
+function tell(
+  context: Context,
+  { name, error }: FileRead,
+  report: Report | undefined,
+  options: Options,
+  several: boolean,
+): void {
   const { io, style } = context;
   if (options.json) {
     // Several reports: one a line, so that each can be read by itself.
@@ -104,16 +115,30 @@ function unwrapped(bytes: Uint8Array): Uint8Array {
 async function readBounded(path: string, name: string): Promise<Uint8Array> {
   const handle = await open(path, "r").catch((cause: unknown) => {
     const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
-    if (code === "ENOENT") throw new CliError("cli/file", `there is no file ${name}`, { hint: `evidence is written by: ${typed("evidence", "last")}`, cause });
-    if (code === "EACCES") throw new CliError("cli/file", `${name} may not be read by you`, { hint: "ask its owner for a copy", cause });
+    if (code === "ENOENT")
+      throw new CliError("cli/file", `there is no file ${name}`, {
+        hint: `evidence is written by: ${typed("evidence", "last")}`,
+        cause,
+      });
+    if (code === "EACCES")
+      throw new CliError("cli/file", `${name} may not be read by you`, { hint: "ask its owner for a copy", cause });
     throw cause;
   });
   try {
     const found = await handle.stat();
-    if (found.isDirectory()) throw new CliError("cli/file", `${name} is a folder`, { hint: `name the files in it; a whole log is checked by: ${typed("audit", name)}` });
-    if (found.size > MAX_FILE) throw new CliError("cli/file", `${name} has ${found.size} bytes; evidence has at most 64 MiB`, { hint: "this is no evidence" });
+    if (found.isDirectory())
+      throw new CliError("cli/file", `${name} is a folder`, {
+        hint: `name the files in it; a whole log is checked by: ${typed("audit", name)}`,
+      });
+    if (found.size > MAX_FILE)
+      throw new CliError("cli/file", `${name} has ${found.size} bytes; evidence has at most 64 MiB`, {
+        hint: "this is no evidence",
+      });
     const bytes = await readUpTo(handle, MAX_FILE + 1);
-    if (bytes.length > MAX_FILE) throw new CliError("cli/file", `${name} does not end; evidence has at most 64 MiB`, { hint: "this is no evidence" });
+    if (bytes.length > MAX_FILE)
+      throw new CliError("cli/file", `${name} does not end; evidence has at most 64 MiB`, {
+        hint: "this is no evidence",
+      });
     if (bytes.length === 0) throw new CliError("cli/file", `${name} is empty`, { hint: "was it copied whole?" });
     return bytes;
   } finally {

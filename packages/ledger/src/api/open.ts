@@ -11,8 +11,7 @@ export type Purpose = "open" | "evidence" | "audit";
  * `open`; to everybody else the record does not exist.
  */
 export async function openRecorded(ledger: Ledger, rec: string, key: AccessKey, purpose: Purpose, reason: string): Promise<Opened> {
-  const place = await ledger.thread.call("locate", rec);
-  if (place === undefined || (place.owner !== key.id && !key.scopes.has("open"))) throw unknown(rec);
+  const place = await placeFor(ledger, rec, key);
   if (place.removal !== undefined) throw new SpurError("record/removed", rec, { status: 410 });
   await ledger.record([
     {
@@ -26,6 +25,13 @@ export async function openRecorded(ledger: Ledger, rec: string, key: AccessKey, 
     },
   ]);
   return ledger.openInside(rec);
+}
+
+/** Where the record is, for a key that may open it; `record/unknown` for all others, before anything else about it is judged. */
+export async function placeFor(ledger: Ledger, rec: string, key: AccessKey) {
+  const place = await ledger.thread.call("locate", rec);
+  if (place === undefined || (place.owner !== key.id && !key.scopes.has("open"))) throw unknown(rec);
+  return place;
 }
 
 /** The same bytes for what is not there and for what is somebody else's. */

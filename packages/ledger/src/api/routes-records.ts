@@ -8,7 +8,7 @@ import { FOREIGN_TYPES } from "@spur/verifier/statement/predicates/foreign";
 import { PREDICATES } from "@spur/verifier/statement/predicates";
 import { canonicalBytes } from "@spur/verifier/statement/canonical";
 import { leafHash } from "@spur/verifier/tlog/merkle";
-import { openedJson } from "@spur/verifier/evidence/format";
+import { formatReceiptFile } from "@spur/verifier/evidence/receipt";
 import { parseEntry, type Retention } from "@spur/verifier/statement/entry";
 import { QUESTIONS, type Ask } from "@spur/verifier/evidence/report";
 import type { Draft, Recorded } from "../draft.ts";
@@ -17,7 +17,7 @@ import { newRec } from "../record.ts";
 import type { AccessKey } from "./access.ts";
 import type { ApiContext } from "./context.ts";
 import { gatherEvidence, openingsOf } from "./gather.ts";
-import { openRecorded, slotNumbers, unknown } from "./open.ts";
+import { openRecorded, placeFor, slotNumbers, unknown } from "./open.ts";
 import { parseStrictJson } from "./strict-json.ts";
 
 const REC = z.string().regex(/^[0-9a-f]{32}$/);
@@ -93,6 +93,7 @@ export function recordRoutes(app: FastifyInstance, context: ApiContext): void {
     if (names.length > 0) {
       const key = context.keys.authenticate(request.headers);
       if (key === undefined) throw new SpurError("access/unauthenticated", "opening content needs the key that wrote the record, or scope open", { status: 401 });
+      await placeFor(ledger, rec, key);
       const slots = slotNumbers(row.type, names);
       opened = openingsOf(await openRecorded(ledger, rec, key, "evidence", "evidence file"), slots);
     }
@@ -115,7 +116,7 @@ export function recordRoutes(app: FastifyInstance, context: ApiContext): void {
     if (entry.predicateType !== "spur:output/v1" || entry.commitment === undefined) throw new SpurError("receipt/none", "receipts are given for outputs", { status: 404 });
     const opened = openingsOf(await ledger.openInside(rec), [0, 1]);
     const note = await ledger.receiptNote(rec, place.index, leafHash(bytes), entry.commitment);
-    const file = canonicalBytes({ format: "spur-receipt-file/v1", note, opened: opened.map(openedJson) });
+    const file = formatReceiptFile({ note, vkey: ledger.thread.info.receiptsVkey, opened });
     return reply.header("content-type", "application/json").header("cache-control", "no-store").send(Buffer.from(file));
   });
 
@@ -124,6 +125,7 @@ export function recordRoutes(app: FastifyInstance, context: ApiContext): void {
     const key = context.keys.authenticate(request.headers);
     if (key === undefined) throw new SpurError("access/unauthenticated", "no valid access key", { status: 401 });
     const { slots, reason } = checked(z.strictObject({ slots: z.array(z.string()).min(1).max(16), reason: z.string().max(2000).default("") }), json(request));
+    await placeFor(ledger, rec, key);
     const row = await projector.query("byRec", rec);
     if (row === undefined) throw unknown(rec);
     const numbers = slotNumbers(row.type, slots);

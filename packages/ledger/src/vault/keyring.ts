@@ -71,6 +71,12 @@ export class Keyring {
     this.#keks.clear();
   }
 
+  /** Throws `vault/key-damaged` unless the key that wraps data keys from now on unwraps: better at the start than inside a commit. */
+  checkShardOf(serial: number): void {
+    const stored = this.#store.kek(Math.floor(serial / SHARD_SIZE));
+    if (stored !== undefined) unwrapKey(this.#root.key, stored.wrapped);
+  }
+
   wrapDek(serial: number, dek: Uint8Array): Buffer {
     return wrapKey(this.#kek(Math.floor(serial / SHARD_SIZE)), dek);
   }

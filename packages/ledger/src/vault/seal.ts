@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } from "node:crypto";
+import { createCipheriv, createDecipheriv, createSecretKey, hash, randomBytes, type KeyObject } from "node:crypto";
 import { concatBytes, equalBytes, u64be, utf8 } from "@spur/verifier/bytes";
 import {
   CHUNK_BYTES,
@@ -12,6 +12,7 @@ import {
 } from "@spur/verifier/payload/commitment";
 import type { LeafHash } from "@spur/verifier/tlog/merkle";
 import { SpurError } from "../errors.ts";
+import { expand, extract } from "./hkdf.ts";
 
 /** A payload sealed under its own data key (formats §2). Nothing in it but `dek` opens it. */
 export interface Sealed {
@@ -26,37 +27,58 @@ export interface Sealed {
 
 type Slots = readonly (Uint8Array | undefined)[];
 
-const NO_SALT = new Uint8Array(0);
+const NOTHING = new Uint8Array(0);
+const SLOT_HEAD_BYTES = 43;
+const INFO_SLOTS = utf8("spur/v1/slots");
+const INFO_ENC = utf8("spur/v1/enc");
+const AAD_SEALED = utf8("spur-sealed/v1");
 const ZERO_NONCE = new Uint8Array(12);
 const TAG_BYTES = 16;
 
-function derive(dek: Uint8Array, info: Uint8Array): Uint8Array {
-  return new Uint8Array(hkdfSync("sha256", dek, NO_SALT, info, 32));
+/** As an object: with a key of bytes Node's ciphers take several times as long. */
+function derive(dek: Uint8Array, info: Uint8Array): KeyObject {
+  return createSecretKey(expand(extract(dek), info, 32));
 }
 
-/** Seals `slots` for the record `rec` (16 bytes). `dek` is fresh random bytes and never used again: the nonce is zero. */
+const infoOfSlots = (n: number): Uint8Array => concatBytes(INFO_SLOTS, Uint8Array.of(n));
+
+/**
+ * Seals `slots` for the record `rec` (16 bytes). `dek` is fresh random bytes and never used again: the nonce is zero.
+ * Written for speed, since every output passes here; {@link unseal} recomputes the commitment with the verifier's own functions.
+ */
 export function seal(rec: Uint8Array, slots: Slots, dek: Uint8Array = randomBytes(32)): Sealed {
-  const salts = slotSalts(dek, slots.length);
+  const prk = extract(dek);
+  const salts = expand(prk, infoOfSlots(slots.length), 32 * slots.length);
   const digests: LeafHash[] = [];
   const parts: Uint8Array[] = [Uint8Array.of(slots.length)];
   const blobs: { slot: number; bytes: Buffer; sha256: Buffer }[] = [];
   slots.forEach((value, slot) => {
-    const salt = salts[slot] as Uint8Array;
+    const salt = salts.subarray(32 * slot, 32 * slot + 32);
     let present: Present = value === undefined ? Present.absent : Present.inline;
-    let held = value ?? NO_SALT;
+    let held = value ?? NOTHING;
     if (held.length > MAX_INLINE_BYTES) {
       const stream = sealStream(rec, slot, salt, dek, held);
       blobs.push({ slot, bytes: stream.bytes, sha256: sha256(stream.bytes) });
       present = Present.chunked;
       held = stream.head;
     }
-    digests.push(slotDigest(salt, slot, present, held));
-    parts.push(Uint8Array.of(slot, present), u64be(held.length), held);
+    // 0x02 ‖ s_i is hashed before what is encrypted: u8 i ‖ u8 present ‖ u64be len ‖ value.
+    const leaf = Buffer.allocUnsafe(SLOT_HEAD_BYTES + held.length);
+    leaf[0] = 0x02;
+    leaf.set(salt, 1);
+    leaf[33] = slot;
+    leaf[34] = present;
+    leaf.writeUInt16BE(0, 35);
+    leaf.writeUIntBE(held.length, 37, 6);
+    leaf.set(held, SLOT_HEAD_BYTES);
+    digests.push(sha256(leaf) as Uint8Array as LeafHash);
+    parts.push(leaf.subarray(33));
   });
   const c = commitment(digests);
-  const cipher = createCipheriv("aes-256-gcm", derive(dek, concatBytes(utf8("spur/v1/enc"), rec, c)), ZERO_NONCE);
-  cipher.setAAD(concatBytes(utf8("spur-sealed/v1"), rec, c));
-  const ct = Buffer.concat([cipher.update(concatBytes(...parts)), cipher.final(), cipher.getAuthTag()]);
+  const key = createSecretKey(expand(prk, concatBytes(INFO_ENC, rec, c), 32));
+  const cipher = createCipheriv("aes-256-gcm", key, ZERO_NONCE);
+  cipher.setAAD(concatBytes(AAD_SEALED, rec, c));
+  const ct = Buffer.concat([cipher.update(Buffer.concat(parts)), cipher.final(), cipher.getAuthTag()]);
   return { dek, commitment: c, ct, ctSha256: sha256(ct), blobs };
 }
 
@@ -67,7 +89,7 @@ export function unseal(
   readBlob: (slot: number) => Uint8Array,
 ): (Uint8Array | undefined)[] {
   const { dek, ct, commitment: c } = sealed;
-  const plain = decrypt(derive(dek, concatBytes(utf8("spur/v1/enc"), rec, c)), ZERO_NONCE, concatBytes(utf8("spur-sealed/v1"), rec, c), ct);
+  const plain = decrypt(derive(dek, concatBytes(INFO_ENC, rec, c)), ZERO_NONCE, concatBytes(AAD_SEALED, rec, c), ct);
   const n = plain[0] ?? 0;
   const salts = slotSalts(dek, n);
   const digests: LeafHash[] = [];
@@ -125,7 +147,7 @@ function chunkNonce(j: number, last: boolean): Uint8Array {
   return concatBytes(new Uint8Array(3), u64be(j), Uint8Array.of(last ? 1 : 0));
 }
 
-function decrypt(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, ct: Uint8Array): Buffer {
+function decrypt(key: KeyObject, nonce: Uint8Array, aad: Uint8Array, ct: Uint8Array): Buffer {
   if (ct.length < TAG_BYTES) throw mismatch("too short");
   const decipher = createDecipheriv("aes-256-gcm", key, nonce, { authTagLength: TAG_BYTES });
   decipher.setAAD(aad);
@@ -141,7 +163,8 @@ function mismatch(what: string, cause?: unknown): SpurError {
   return new SpurError("vault/sealed-mismatch", `${what}: the stored payload is not what was committed`, { status: 500, cause });
 }
 
-const sha256 = (bytes: Uint8Array): Buffer => createHash("sha256").update(bytes).digest();
+// Through a string of one character a byte: Node gives that out at half the cost of a new Buffer.
+const sha256 = (bytes: Uint8Array): Buffer => Buffer.from(hash("sha256", bytes, "binary"), "latin1");
 
 /** Seals a journal row: one AES-GCM, no slots, no commitment (formats §2). */
 export function sealJournal(rec: Uint8Array, plain: Uint8Array): { dek: Buffer; ct: Buffer } {
@@ -152,5 +175,5 @@ export function sealJournal(rec: Uint8Array, plain: Uint8Array): { dek: Buffer; 
 
 /** Opens a journal row. */
 export function unsealJournal(rec: Uint8Array, dek: Uint8Array, ct: Uint8Array): Buffer {
-  return decrypt(derive(dek, concatBytes(utf8("spur/v1/journal"), rec)), ZERO_NONCE, NO_SALT, ct);
+  return decrypt(derive(dek, concatBytes(utf8("spur/v1/journal"), rec)), ZERO_NONCE, NOTHING, ct);
 }

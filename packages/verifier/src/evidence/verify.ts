@@ -15,7 +15,7 @@ import { checkRegisters } from "./checks/registers.ts";
 import { checkTime } from "./checks/time.ts";
 import { createFindings, exitOf, type Findings } from "./findings.ts";
 import { parseEvidence, type Evidence } from "./format.ts";
-import type { Answer, Report, ShownEntry } from "./report.ts";
+import type { Answer, CheckName, Report, ShownEntry } from "./report.ts";
 import { sentence, type SentenceCode, type Values } from "./sentences.ts";
 
 export interface VerifyOptions {
@@ -36,10 +36,11 @@ export function verifyEvidence(bytes: Uint8Array, trust: Trust, options: VerifyO
 
 /** `verifyEvidence`, for a caller that checks something else against the same entries. */
 export function checkEvidence(bytes: Uint8Array, trust: Trust, options: VerifyOptions = {}): Verified {
-  const findings = createFindings([
-    ...trust.require,
-    ...(trust.policy.quorum === undefined ? [] : ["witnesses" as const]),
-  ]);
+  // What the caller's own file demands is required of the evidence, though formats §3 does not require it of everybody's.
+  const required: CheckName[] = [...trust.require];
+  if (trust.policy.quorum !== undefined) required.push("witnesses");
+  if (trust.maxAgeHours !== undefined) required.push("time");
+  const findings = createFindings(required);
   return reporting(bytes, findings, () => {
     const evidence = readFile(() => parseEvidence(bytes), findings);
     if (evidence === undefined) return {};

@@ -182,11 +182,11 @@ export const de: Words = {
   "coverage.title": "Wie weit das reicht",
   "coverage.entries": "diese Einträge",
   "coverage.register": "Register „{name}“, 1 bis {to}",
+  "coverage.register.none": "Register „{name}“, ohne Einträge",
   "coverage.log": "das ganze Log bis Größe {size}",
   "coverage.lead.entries": "Gilt für die Einträge in dieser Datei und für nichts anderes.",
-  "coverage.lead.register": "Gilt für jeden Eintrag dieses Registers bis zu dieser Nummer.",
+  "coverage.lead.register": "Gilt für jeden Eintrag dieser Register bis zu diesen Nummern.",
   "coverage.lead.log": "Gilt für jeden Eintrag des Logs bis zu dieser Größe.",
-  "coverage.findings": "{n} Befunde",
   "coverage.none": "Bestätigt ist davon noch nichts, also reicht es nirgendwohin.",
   "coverage.note": "Lückenlos heißt nicht, dass alles aufgezeichnet wurde.",
 

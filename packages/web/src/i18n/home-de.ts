@@ -5,7 +5,7 @@ export const homeDe: HomeWords = {
   "level.reported": "gemeldet",
   "level.imported": "übernommen",
   "questions.lead.log":
-    "Berechnet mit den Funktionen des Prüfprogramms über die Einträge dieses Logs. Der Betreiber urteilt nicht über sich selbst.",
+    "Berechnet mit den Funktionen des Prüfprogramms über die Einträge dieses Logs, unter dessen eigenem Schlüssel: Es sagt, was aufgezeichnet ist, nicht, dass dem Betreiber zu glauben ist.",
   "home.title": "Das Log",
   "home.lead": "Jeder Schritt einer KI hinterlässt eine Spur, die niemand unbemerkt entfernen oder ändern kann.",
   "home.loading": "Das Log wird gelesen …",

@@ -4,7 +4,7 @@ export const homeEn = {
   "level.reported": "reported",
   "level.imported": "imported",
   "questions.lead.log":
-    "Computed by the verifier’s own functions over the entries of this log. The operator does not judge himself.",
+    "Computed by the verifier’s own functions over the entries of this log, under the log’s own key: it says what the record holds, not that the operator is to be believed.",
   "home.title": "The log",
   "home.lead": "Every step of an AI leaves a trace that nobody can silently remove or change.",
   "home.loading": "Reading the log …",

@@ -4,7 +4,8 @@ export const homeZh: HomeWords = {
   "level.observed": "亲见",
   "level.reported": "据报",
   "level.imported": "导入",
-  "questions.lead.log": "由核验程序自己的函数根据本日志的条目得出。运营方不评判自己。",
+  "questions.lead.log":
+    "由核验程序自己的函数根据本日志的条目、以日志自己的密钥得出：它说明记录了什么，并不说明运营方可信。",
   "home.title": "日志",
   "home.lead": "AI 的每一步都留下痕迹，谁也无法悄悄移除或更改。",
   "home.loading": "正在读取日志……",

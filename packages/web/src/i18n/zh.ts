@@ -174,11 +174,11 @@ export const zh: Words = {
   "coverage.title": "涵盖范围",
   "coverage.entries": "这些条目",
   "coverage.register": "登记册“{name}”，第 1 至 {to} 号",
+  "coverage.register.none": "登记册“{name}”，没有条目",
   "coverage.log": "整个日志，至大小 {size}",
   "coverage.lead.entries": "只涉及本文件中的条目，不涉及其他。",
-  "coverage.lead.register": "涉及该登记册到此编号为止的每一个条目。",
+  "coverage.lead.register": "涉及这些登记册到这些编号为止的每一个条目。",
   "coverage.lead.log": "涉及日志到此大小为止的每一个条目。",
-  "coverage.findings": "{n} 项结果",
   "coverage.none": "尚无任何内容得到证实，因此没有涵盖任何范围。",
   "coverage.note": "没有缺号，不等于一切都已记录。",
 

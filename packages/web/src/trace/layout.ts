@@ -113,7 +113,7 @@ function across(stages: readonly Group[][], edges: readonly TraceEdge[], width: 
   );
   return {
     width: stages.length * boxWidth + Math.max(0, stages.length - 1) * gap,
-    height: Math.max(0, ...stages.map((stage) => stage.length)) * step - 18,
+    height: Math.max(0, Math.max(0, ...stages.map((stage) => stage.length)) * step - 18),
     boxes,
     lines: linesOf(boxes, edges, (a, b) => {
       if (a.x === b.x)

@@ -80,13 +80,16 @@ function draw(): void {
 
 function drawIntro(): void {
   const { lang, file } = state;
-  const button = h(
-    "button",
-    { type: "button", on: { click: () => picker.click() } },
-    say(lang, file === undefined ? "file.pick" : "file.another"),
-  );
-  const drop = [
-    h("h1", {}, say(lang, "verify.title")),
+  const title = say(lang, "verify.title");
+  const pick = say(lang, file === undefined ? "file.pick" : "file.another");
+  const button = h("button", { type: "button", on: { click: () => picker.click() } }, pick);
+  if (file !== undefined) {
+    fill(byId("intro"), h("div", { class: "again" }, h("h1", { class: "small-title" }, title), button));
+    return;
+  }
+  fill(
+    byId("intro"),
+    h("h1", {}, title),
     h("p", { class: "lead" }, say(lang, "verify.lead")),
     h(
       "div",
@@ -96,9 +99,7 @@ function drawIntro(): void {
       button,
       h("p", { class: "soft small" }, say(lang, "file.kinds")),
     ),
-  ];
-  const again = h("div", { class: "again" }, h("h1", { class: "small-title" }, say(lang, "verify.title")), button);
-  fill(byId("intro"), file === undefined ? drop : again);
+  );
 }
 
 function drawTrustPanel(): void {

@@ -32,7 +32,10 @@ export function coverageText(lang: Lang, coverage: Coverage): string {
     case "entries":
       return say(lang, "coverage.entries");
     case "register":
-      return say(lang, "coverage.register", { name: coverage.name, to: coverage.to });
+      return say(lang, coverage.to === 0 ? "coverage.register.none" : "coverage.register", {
+        name: coverage.name,
+        to: coverage.to,
+      });
     case "log":
       return say(lang, "coverage.log", { size: coverage.size });
   }
@@ -116,29 +119,32 @@ function reach(lang: Lang, finding: Finding): Child {
   return finding.coverage.kind !== "entries" && h("span", { class: "reach" }, coverageText(lang, finding.coverage));
 }
 
-/** Every reach that findings of this file have, with how many have it. */
+/** Every reach that a confirmed finding of this file has: its entries, registers as a whole, the log. */
 export function drawCoverage(lang: Lang, report: Report): HTMLElement {
-  const rows = new Map<string, { coverage: Coverage; n: number }>();
-  for (const finding of report.findings) {
-    if (finding.verdict !== "pass") continue;
-    const text = coverageText(lang, finding.coverage);
-    rows.set(text, { coverage: finding.coverage, n: (rows.get(text)?.n ?? 0) + 1 });
+  const reaches = new Map<string, Coverage>();
+  for (const { verdict, coverage } of report.findings) {
+    if (verdict === "pass") reaches.set(coverageText(lang, coverage), coverage);
   }
+  const kinds = (["entries", "register", "log"] as const).map((kind) => ({
+    kind,
+    texts: [...reaches].filter(([, coverage]) => coverage.kind === kind).map(([text]) => text),
+  }));
   return section(
     say(lang, "coverage.title"),
     undefined,
-    rows.size === 0 && h("p", { class: "soft" }, say(lang, "coverage.none")),
+    reaches.size === 0 && h("p", { class: "soft" }, say(lang, "coverage.none")),
     h(
       "ul",
       { class: "coverage" },
-      [...rows].map(([text, { coverage, n }]) =>
-        h(
-          "li",
-          {},
-          h("strong", {}, text),
-          h("span", { class: "soft" }, ` · ${say(lang, "coverage.findings", { n })}`),
-          h("p", {}, say(lang, `coverage.lead.${coverage.kind}`)),
-        ),
+      kinds.map(
+        ({ kind, texts }) =>
+          texts.length > 0 &&
+          h(
+            "li",
+            {},
+            texts.map((text) => h("span", { class: "reach" }, text)),
+            h("p", {}, say(lang, `coverage.lead.${kind}`)),
+          ),
       ),
     ),
     h("p", { class: "soft" }, say(lang, "coverage.note")),

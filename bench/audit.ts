@@ -1,0 +1,56 @@
+import { spawn } from "node:child_process";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Bench } from "./bench.ts";
+import { sha256Rate } from "./calibration.ts";
+import { judge, measured, told } from "./figures.ts";
+import { openInProcess, recordAll, unsealedDraft } from "./ledger-in-process.ts";
+import { MILLION } from "./memory.ts";
+
+const STEP = 10_000;
+const LIMIT_S = 30;
+
+export const audit: Bench = {
+  name: "audit",
+  about:
+    "`spur audit FOLDER --json` of 1,000,000 entries: every bundle, tile, root, signature, register and reference; from disk, in a process of its own",
+  async run({ runs, folder, say }) {
+    say("appending 1,000,000 entries");
+    const { ledger, thread, run, close } = await openInProcess(folder);
+    const before = performance.now();
+    for (let { size } = await thread.call("head"); size < MILLION; size = (await thread.call("head")).size) {
+      const drafts = Array.from({ length: Math.min(STEP, MILLION - size) }, (_, i) => unsealedDraft(run, size + i));
+      await recordAll(ledger, drafts, 256);
+    }
+    await thread.call("publish");
+    const seconds = (performance.now() - before) / 1000;
+    await close();
+    const times: number[] = [];
+    for (let i = 0; i < Math.min(3, runs); i++) times.push(await auditOnce(join(folder, "data", "log"), folder));
+    return [
+      judge("audit of 1,000,000 entries", measured("s", times), { words: `≤ ${LIMIT_S} s`, limit: () => LIMIT_S, better: "lower" }, undefined, { note: `SHA-256 ${sha256Rate().toFixed(0)} MB/s on one core` }), // prettier-ignore
+      told("building that log", measured("s", [seconds])),
+    ];
+  },
+};
+
+/** Seconds. Rejects unless it read the whole log and found nothing wrong. */
+function auditOnce(log: string, cwd: string): Promise<number> {
+  const spur = fileURLToPath(new URL("../packages/cli/bin/spur.js", import.meta.url));
+  return new Promise((resolve, reject) => {
+    const before = performance.now();
+    const child = spawn(process.execPath, [spur, "audit", log, "--json"], {
+      cwd,
+      stdio: ["ignore", "pipe", "inherit"],
+      env: { ...process.env, XDG_CONFIG_HOME: cwd },
+    });
+    let text = "";
+    child.stdout.on("data", (chunk: Buffer) => (text += chunk.toString()));
+    child.once("exit", (code) => {
+      const seconds = (performance.now() - before) / 1000;
+      // 2: nobody told it whom to trust, and it says so; 1 would be a refutation.
+      if ((code === 0 || code === 2) && text.includes(String(MILLION))) resolve(seconds);
+      else reject(new Error(`the audit ended with ${code ?? "a signal"}: ${text.slice(0, 2000)}`));
+    });
+  });
+}

@@ -1,0 +1,130 @@
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+import type { Bench, BenchContext } from "./bench.ts";
+import { commitMs } from "./calibration.ts";
+import { alternate, judge, measured, told, type Figure } from "./figures.ts";
+import { IN_FLIGHT, load, startServers, type Servers } from "./gateway.ts";
+import type { ClosedResult, OpenResult } from "./load.ts";
+import { FIRST_TOKEN_MS, TOKEN_MS, TOKENS } from "./upstream.ts";
+
+const SECONDS = 6;
+const SHARE = 0.25;
+const DELAY_MS = 10;
+
+export const latency: Bench = {
+  name: "latency",
+  about:
+    `answers arrive at fixed times at ${100 * SHARE} % of the gateway's saturated rate; the upstream waits ${FIRST_TOKEN_MS} ms and streams ` +
+    `${TOKENS} tokens at ${1000 / TOKEN_MS} a second; added = Spur − bare proxy, in the same run`,
+  async run(context) {
+    const { folder, say } = context;
+    const servers = await startServers(join(folder, "plain"));
+    let perSecond: number;
+    const figures: Figure[] = [];
+    try {
+      const saturated = (await load<ClosedResult>(servers.spurUrl, servers.key, "closed", 4, IN_FLIGHT)).perSecond;
+      perSecond = Math.max(1, Math.round(SHARE * saturated));
+      say(`saturated at ${Math.round(saturated)} answers/s: ${perSecond} arrive each second`);
+      figures.push(...(await added(context, servers, perSecond)));
+    } finally {
+      await servers.stop();
+    }
+    figures.push(...(await delayed(context, perSecond)));
+    return figures;
+  },
+};
+
+async function added(
+  { runs, folder, noDurability }: BenchContext,
+  servers: Servers,
+  perSecond: number,
+): Promise<Figure[]> {
+  const ours: OpenResult[] = [];
+  const bare: OpenResult[] = [];
+  const { commit } = await alternate(runs, {
+    ours: async () => ours.push(await load<OpenResult>(servers.spurUrl, servers.key, "open", SECONDS, perSecond)),
+    bare: async () => bare.push(await load<OpenResult>(servers.proxyUrl, "none", "open", SECONDS, perSecond)),
+    commit: () => 2 * commitMs(folder),
+  });
+  const difference = (of: (result: OpenResult) => number): number[] =>
+    ours.map((one, i) => of(one) - of(bare[i] as OpenResult));
+  const refuse = noDurability === undefined ? {} : { refuse: noDurability };
+  const note = `${perSecond} answers/s`;
+  return [
+    judge("gateway, streamed, whole answer, added p50", measured("ms", difference((one) => one.totalP50)), { words: "≤ 1.5 × two durable commits + 1 ms", limit: (two) => 1.5 * two + 1, better: "lower" }, { name: "two durable commits", ...measured("ms", commit) }, { ...refuse, note }), // prettier-ignore
+    told(
+      "gateway, streamed, first token, added p50",
+      measured(
+        "ms",
+        difference((one) => one.firstTokenP50),
+      ),
+      note,
+    ),
+    judge("gateway, streamed, jitter between tokens, added p99", measured("ms", difference((one) => one.jitterP99)), { words: "≤ 5 ms", limit: () => 5, better: "lower" }, undefined, { note: `${note}; bare proxy ${measured("ms", bare.map((one) => one.jitterP99)).median.toFixed(2)} ms` }), // prettier-ignore
+  ];
+}
+
+/** The same with every fsync of the ledger 10 ms longer: strace holds its threads after the call, and no other call of theirs. */
+async function delayed({ runs, folder, say }: BenchContext, perSecond: number): Promise<Figure[]> {
+  const name = `jitter between tokens, added p99, each fsync ${DELAY_MS} ms longer`;
+  const calls = "fsync,fdatasync";
+  const strace = [
+    "strace",
+    "-f",
+    "--seccomp-bpf",
+    "-qq",
+    "-o",
+    "/dev/null",
+    "-e",
+    `trace=${calls}`,
+    "-e",
+    `inject=${calls}:delay_exit=${DELAY_MS * 1000}`,
+  ];
+  const words = "≤ 20 ms";
+  if (
+    spawnSync("strace", [
+      "-f",
+      "--seccomp-bpf",
+      "-qq",
+      "-o",
+      "/dev/null",
+      "-e",
+      "trace=fsync",
+      process.execPath,
+      "-e",
+      "0",
+    ]).status !== 0
+  ) {
+    return [
+      judge(name, measured("ms", [NaN]), { words, limit: () => 20, better: "lower" }, undefined, {
+        refuse: "strace is not there, or may not trace",
+      }),
+    ];
+  }
+  const servers = await startServers(join(folder, "delayed"), strace);
+  try {
+    say(`each fsync ${DELAY_MS} ms longer`);
+    const ours: OpenResult[] = [];
+    const { jitter } = await alternate(runs, {
+      jitter: async () => {
+        const one = await load<OpenResult>(servers.spurUrl, servers.key, "open", SECONDS, perSecond);
+        ours.push(one);
+        return one.jitterP99 - (await load<OpenResult>(servers.proxyUrl, "none", "open", SECONDS, perSecond)).jitterP99;
+      },
+    });
+    return [
+      judge(name, measured("ms", jitter), { words, limit: () => 20, better: "lower" }, undefined, {
+        note: `${perSecond} answers/s`,
+      }),
+      told(
+        `whole answer p50, each fsync ${DELAY_MS} ms longer`,
+        measured(
+          "ms",
+          ours.map((one) => one.totalP50),
+        ),
+      ),
+    ];
+  } finally {
+    await servers.stop();
+  }
+}

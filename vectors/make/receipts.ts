@@ -1,0 +1,79 @@
+import { set } from "./entries.ts";
+import { bases, trust } from "./evidence.ts";
+import { b64, canonical, fake, fakeRec, logKey, receiptsKey, signatureLine, utf8, type Json, type Signer } from "./lib.ts";
+import { receiptText } from "./log.ts";
+import { dishonest, drafts, EXIT, log, makeFile, makeLog, q5Of, request, rowMember, slotMember, swapped, type Expected, type Members } from "./small-log.ts";
+import { trustText } from "./trust.ts";
+
+const outputIndex = log.indexOf("output");
+const receiptOf = (index: number, leaf: Buffer, commitment: Buffer, key: Signer = receiptsKey): string => {
+  const receipt = receiptText(fakeRec("log output"), index, leaf, commitment);
+  return `${receipt}\n${signatureLine(key, receipt)}`;
+};
+const outputCommitment = log.sealed.get("output")!.commitment;
+const receiptFile = (receiptNote: string, opened: readonly Members[] = [slotMember(log, "output", 0), slotMember(log, "output", 1)], vkey = receiptsKey.vkey): Members => ({
+  format: "spur-receipt-file/v1",
+  note: receiptNote,
+  vkey,
+  opened,
+});
+const goodReceipt = receiptFile(receiptOf(outputIndex, log.leaves[outputIndex]!, outputCommitment));
+const receiptNote = goodReceipt["note"] as string;
+const otherLog = dishonest("output", { slots: [request, { text: "something else" }, null, null, null, null, null, null] });
+const retired = makeLog([...drafts.slice(0, 2), { ...drafts[1]!, label: "receipts key retired", predicate: () => ({ purpose: "receipts", algorithm: "ed25519", state: "retired" }) }, ...drafts.slice(2)]);
+const shown = {
+  answer: bases.answer,
+  lineage: bases.lineage,
+  "another answer at its place": canonical(q5Of(otherLog)),
+  "receipts key retired before": canonical(makeFile({ of: retired, ask: "lineage" })),
+};
+const retiredReceipt = receiptFile(receiptOf(retired.indexOf("output"), retired.leaves[retired.indexOf("output")]!, outputCommitment), []);
+const logLineTrust = `log ${logKey.vkey}\nquorum none\n`;
+const receiptTrust = {
+  none: trust.none,
+  log: trust.log,
+  "log and receipts": trustText(logLineTrust, { statementKeys: [receiptsKey.vkey] }),
+  receipts: trustText("quorum none\n", { statementKeys: [receiptsKey.vkey] }),
+};
+type ReceiptOptions = { readonly evidence?: keyof typeof shown; readonly trust?: keyof typeof receiptTrust };
+function receiptVector(name: string, why: string, verdict: Expected, file: Json | string, options: ReceiptOptions = {}) {
+  const { evidence, trust: trusted = "log and receipts" } = options;
+  const text = typeof file === "string" ? file : canonical(file);
+  return { name, ...(why === "" ? {} : { why }), text, trust: trusted, ...(evidence === undefined ? {} : { evidence }), verdict, exit: EXIT[verdict] };
+}
+const badReceipt = (name: string, why: string, file: Json | string, verdict: Expected = "fail", options: ReceiptOptions = { evidence: "answer" }) =>
+  receiptVector(name, why, verdict, file, options);
+
+export const receiptFileVectors = {
+  format: "spur-receipt-file/v1",
+  about:
+    "A caller's receipt with openings of his own request and response, verified under the trust file named by `trust` and, where `evidence` names one of `files`, against what that evidence shows at the receipt's index.",
+  trust: receiptTrust,
+  files: shown,
+  valid: [
+    receiptVector("receipt, and evidence that the log kept it", "", "pass", goodReceipt, { evidence: "answer" }),
+    receiptVector("the log announced the receipts key", "", "pass", goodReceipt, { evidence: "lineage", trust: "log" }),
+    receiptVector("receipt without openings", "", "pass", receiptFile(receiptNote, []), { evidence: "answer" }),
+    receiptVector("receipt alone: whether the log kept it is not shown", "", "pass", goodReceipt),
+  ],
+  invalid: [
+    badReceipt("nobody trusted", "signer unknown", goodReceipt, "not-checked", { evidence: "lineage", trust: "none" }),
+    badReceipt("receipts key neither trusted nor announced in the file", "signer unknown", goodReceipt, "not-checked", { evidence: "answer", trust: "log" }),
+    badReceipt("receipts key retired before it signed", "the log took it back", retiredReceipt, "not-checked", { evidence: "receipts key retired before", trust: "log" }),
+    badReceipt("evidence of a log that nobody trusts", "it shows nothing, and was handed in to show that the log kept its word", goodReceipt, "not-checked", { evidence: "answer", trust: "receipts" }),
+    badReceipt("the log holds another answer at that place", "operator signed both: proof of misbehaviour", receiptFile(receiptNote, []), "fail", { evidence: "another answer at its place" }),
+    badReceipt("another response", "one value per slot", set(goodReceipt, ["opened", 1, "value"], b64(utf8("x")))),
+    badReceipt("openings unsorted", "rising by slot", swapped(goodReceipt, "opened", 0, 1)),
+    badReceipt("an opening of another record", "a receipt is for one record", set(goodReceipt, ["opened", 1, "index"], outputIndex + 1)),
+    badReceipt("a row", "a receipt opens slots", receiptFile(receiptNote, [{ ...rowMember(log, "dataset", 0), index: outputIndex }])),
+    badReceipt("unknown member", "closed", set(goodReceipt, ["name"], "x")),
+    badReceipt("vkey missing", "the file says who signed", set(goodReceipt, ["vkey"], undefined)),
+    badReceipt("white space", "canonical", canonical(goodReceipt).replace(",", ", ")),
+    badReceipt("index changed after signing", "it is signed", set(goodReceipt, ["note"], receiptNote.replace("\n10\n", "\n11\n"))),
+    badReceipt("a vkey that did not sign", "the file's own key did not sign", set(goodReceipt, ["vkey"], logKey.vkey)),
+    badReceipt("commitment of another record", "openings do not fit", receiptFile(receiptOf(outputIndex, log.leaves[outputIndex]!, fake("other commitment")))),
+    badReceipt("signed by the log's own key", "receipts have a key of their own", receiptFile(receiptOf(outputIndex, log.leaves[outputIndex]!, outputCommitment, logKey), [], logKey.vkey)),
+    badReceipt("two signature lines", "one key signs a receipt", set(goodReceipt, ["note"], `${receiptNote}${receiptNote.split("\n\n")[1]!}`)),
+    badReceipt("a later version of the file", "this version cannot judge it", set(goodReceipt, ["format"], "spur-receipt-file/v2"), "not-checked"),
+  ],
+};

@@ -1,0 +1,67 @@
+"""Receipt files (docs/formats.md §10), alone or held against evidence of the log that gave them."""
+from . import Refused, Unknown, entry, need
+from .entry import list_of, members
+from .evidence import FAIL, NOT_CHECKED, PASS, Report, opening, read_file, text, verify
+from .note import ED25519, Key, judge_line, read_receipt, split_note, unbase64
+from .payload import check_slot
+from .tree import sha256
+
+SHAPE = members(format=text, note=text, vkey=text, opened=list_of(opening, 10**9))
+
+
+def verify_receipt(data, trust, shown=None):
+    """A receipt file, and (where `shown` holds the bytes of an evidence file) whether the log kept what it promised."""
+    report = Report(trust)
+    report.required = {"format", "receipt", "opening"} | ({"inclusion"} if shown else set())
+    try:
+        file = read_file(data, "spur-receipt-file/v1", SHAPE)
+        body, lines = split_note(file["note"])
+        origin, rec, index, leaf, commitment = read_receipt(body)
+        own = Key(file["vkey"])
+        need(own.name == f"{origin}/receipts" and own.kind == ED25519, "not the log's receipts key")
+        need(len(lines) == 1 and judge_line(lines[0], body, [own])[0] == "verified", "its key did not sign")
+        keys = [key for key in trust.statement_keys if key.name == own.name]
+        need(judge_line(lines[0], body, keys)[0] != "invalid", "a trusted key's signature is invalid")
+    except Unknown:
+        report.add("format", NOT_CHECKED)
+        return report
+    except Refused:
+        report.add("receipt", FAIL)
+        return report
+    log = verify(shown, trust) if shown else None
+    if log is not None and (log.origin != origin or not log.trusted):
+        log = None
+    report.trusted = own.vkey in {key.vkey for key in keys} or (log is not None and announced(log, own, index))
+    report.add("receipt", PASS)
+    report.add("format", PASS)
+    for one in file["opened"]:
+
+        def opened(one=one):
+            need(one["index"] == index and "slot" in one, "an opening of another record")
+            value = None if "value" not in one else unbase64(one["value"])
+            path = [unbase64(hash_) for hash_ in one["path"]]
+            check_slot(one["slot"], value, unbase64(one["salt"]), path, entry.PREDICATES["output"][1], commitment)
+
+        report.run("opening", opened)
+    there = log.held.get(index) if log else None
+    if there is None:
+        report.add("inclusion", NOT_CHECKED)  # whether the log kept its word
+    else:
+        same = there.leaf == leaf
+        if there.entry:
+            same = same and there.entry.rec == rec
+            same = same and there.entry.digests.get("spurCommitmentV1") == commitment.hex()
+        report.add("inclusion", PASS if same else FAIL)
+    return report
+
+
+def announced(log, key, index):
+    """Whether the log announced a receipts key before `index` and has not taken it back until then."""
+    digest = sha256(key.public_key).hex()
+    said = [
+        one.entry.predicate["state"]
+        for one in log.held.values()
+        if one.type == "key" and one.index < index and one.entry.predicate["purpose"] == "receipts"
+        if one.entry.digests.get("sha256") == digest
+    ]
+    return bool(said) and all(state == "active" for state in said)
