@@ -28,11 +28,18 @@ const drafts = (...list: readonly object[]): object => ({ drafts: list });
 const predicate = (predicateType: string, value: object): object => drafts({ predicateType, predicate: value });
 const nested = (open: string, close: string): string => `{"bytes":${open.repeat(100_000)}1${close.repeat(100_000)}}`;
 const envelope = (bytes: number): object => ({
-  dsse: { payload: Buffer.alloc(bytes, "a").toString("base64"), payloadType: "application/x", signatures: [{ sig: "AAAA" }] },
+  dsse: {
+    payload: Buffer.alloc(bytes, "a").toString("base64"),
+    payloadType: "application/x",
+    signatures: [{ sig: "AAAA" }],
+  },
   publish: true,
 });
 const inBatch = { rec: REC, ...source };
-const naming = (rec: string): object => ({ predicateType: "spur:dataset/v1", predicate: { sources: [{ rec }], bytes: 1, rows: 1 } });
+const naming = (rec: string): object => ({
+  predicateType: "spur:dataset/v1",
+  predicate: { sources: [{ rec }], bytes: 1, rows: 1 },
+});
 
 /** What is sent, the status, the code. */
 type Case = readonly [name: string, body: string | Uint8Array | object, status: number, code: string];
@@ -93,7 +100,12 @@ const BODIES: readonly Case[] = [
 async function refused(answer: Awaited<ReturnType<typeof call>>, status: number, code: string): Promise<void> {
   expect([answer.status, answer.text && answer.json.code]).toEqual([status, code]);
   expect(answer.headers.get("content-type")).toMatch(/^application\/problem\+json/);
-  expect(answer.json).toMatchObject({ type: expect.any(String), title: expect.any(String), status, detail: expect.any(String) });
+  expect(answer.json).toMatchObject({
+    type: expect.any(String),
+    title: expect.any(String),
+    status,
+    detail: expect.any(String),
+  });
   expect(await sizeNow()).toBe(size);
 }
 
@@ -110,7 +122,9 @@ describe("POST /spur/v1/records", () => {
   it("a body over 64 MiB, announced and not", async () => {
     const long = Buffer.alloc(64 * 1024 * 1024 + 1, "a");
     await refused(await spur.call("POST", RECORDS, { body: long }), 413, "http/too-large");
-    const said = await statusOfRaw(`POST ${RECORDS} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${spur.key}\r\ncontent-type: application/json\r\ncontent-length: ${2 ** 40}\r\n\r\n`);
+    const said = await statusOfRaw(
+      `POST ${RECORDS} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${spur.key}\r\ncontent-type: application/json\r\ncontent-length: ${2 ** 40}\r\n\r\n`,
+    );
     expect(said).toBe(413);
     expect(await sizeNow()).toBe(size);
   });
@@ -123,8 +137,16 @@ describe("POST /spur/v1/records", () => {
     size = await sizeNow();
     const again = await spur.call("POST", RECORDS, { body: drafts(one) });
     expect(again.json.records[0]).toEqual({ ...first.json.records[0], known: true });
-    await refused(await spur.call("POST", RECORDS, { body: drafts({ ...one, slots: { name: "b" } }) }), 409, "record/rec-used");
-    await refused(await spur.call("POST", RECORDS, { body: drafts({ ...one, predicate: { kind: "web", bytes: 1 } }) }), 409, "record/rec-used");
+    await refused(
+      await spur.call("POST", RECORDS, { body: drafts({ ...one, slots: { name: "b" } }) }),
+      409,
+      "record/rec-used",
+    );
+    await refused(
+      await spur.call("POST", RECORDS, { body: drafts({ ...one, predicate: { kind: "web", bytes: 1 } }) }),
+      409,
+      "record/rec-used",
+    );
   });
 
   it("JSON as deep as it may be, and every integer that there is", async () => {
@@ -183,12 +205,15 @@ describe("/v1, other people's JSON", () => {
   const send = (body: string) => spur.call("POST", "/v1/chat/completions", { body });
 
   it("odd JSON reaches the upstream byte for byte, and is on record so", async () => {
-    const odd = '{ "model":"plain", "temperature":0.70000000000000001, "seed":123456789012345678901234567890, "x":"\\ud800", "model":"plain","messages":[{"role":"user","content":"odd"}]}';
+    const odd =
+      '{ "model":"plain", "temperature":0.70000000000000001, "seed":123456789012345678901234567890, "x":"\\ud800", "model":"plain","messages":[{"role":"user","content":"odd"}]}';
     const answer = await send(odd);
     expect(answer.status).toBe(200);
     expect(upstream.requests.at(-1)).toBe(odd);
     const rec = answer.headers.get("x-spur-record") ?? "";
-    const { opened } = (await spur.good("POST", `${RECORDS}/${rec}/open`, { body: { slots: ["request"] } })) as { opened: [{ base64: string }] };
+    const { opened } = (await spur.good("POST", `${RECORDS}/${rec}/open`, { body: { slots: ["request"] } })) as {
+      opened: [{ base64: string }];
+    };
     expect(Buffer.from(opened[0].base64, "base64").toString("utf8")).toBe(odd);
   });
 
@@ -202,7 +227,11 @@ describe("/v1, other people's JSON", () => {
     const before = upstream.requests.length;
     const answer = await send(body);
     expect(answer.status).toBe(status);
-    expect(answer.json.error).toMatchObject({ message: expect.any(String), type: expect.any(String), code: expect.any(String) });
+    expect(answer.json.error).toMatchObject({
+      message: expect.any(String),
+      type: expect.any(String),
+      code: expect.any(String),
+    });
     expect(upstream.requests.length).toBe(before);
     expect(await sizeNow()).toBe(size);
   });

@@ -32,8 +32,16 @@ const get = (path: (rec: string) => string): Asked => ({ method: "GET", path });
 const PRIVATE: Record<string, Asked> = {
   receipt: get((rec) => `/spur/v1/records/${rec}/receipt`),
   open: { method: "POST", path: (rec) => `/spur/v1/records/${rec}/open`, body: { slots: ["request"] } },
-  "open of several slots": { method: "POST", path: (rec) => `/spur/v1/records/${rec}/open`, body: { slots: ["request", "caller"], reason: "curious" } },
-  "open of a slot that is not there": { method: "POST", path: (rec) => `/spur/v1/records/${rec}/open`, body: { slots: ["secret"] } },
+  "open of several slots": {
+    method: "POST",
+    path: (rec) => `/spur/v1/records/${rec}/open`,
+    body: { slots: ["request", "caller"], reason: "curious" },
+  },
+  "open of a slot that is not there": {
+    method: "POST",
+    path: (rec) => `/spur/v1/records/${rec}/open`,
+    body: { slots: ["secret"] },
+  },
   "evidence with openings": get((rec) => `/spur/v1/records/${rec}/evidence?open=request,response`),
 };
 const PUBLIC: Record<string, Asked> = {
@@ -44,7 +52,11 @@ const PUBLIC: Record<string, Asked> = {
 };
 
 async function compare(asked: Asked, rec: string, key: string | undefined): Promise<void> {
-  const one = (id: string): Promise<Answer> => call(spur.url, asked.method, asked.path(id), { ...(key === undefined ? {} : { key }), ...(asked.body === undefined ? {} : { body: asked.body }) });
+  const one = (id: string): Promise<Answer> =>
+    call(spur.url, asked.method, asked.path(id), {
+      ...(key === undefined ? {} : { key }),
+      ...(asked.body === undefined ? {} : { body: asked.body }),
+    });
   const [theirs, nobodys] = [await one(rec), await one(NOWHERE)];
   expect(shown(theirs, rec)).toEqual(shown(nobodys, NOWHERE));
   expect(theirs.status).toBe(404);
@@ -53,17 +65,22 @@ async function compare(asked: Asked, rec: string, key: string | undefined): Prom
 }
 
 describe("another's record", () => {
-  it.each(Object.entries({ ...PUBLIC, ...PRIVATE }))("before it is published: %s is answered as for an unknown id", async (_name, asked) => {
-    const rec = await ask(spur, "before publication", { key: alice.key, model: "plain" });
-    // The projection must have folded it, or it is unknown for another reason.
-    expect((await call(spur.url, "GET", `/spur/v1/records/${rec}/trace`, { key: alice.key })).status).toBe(200);
-    await compare(asked, rec, bob.key);
-  });
+  it.each(Object.entries({ ...PUBLIC, ...PRIVATE }))(
+    "before it is published: %s is answered as for an unknown id",
+    async (_name, asked) => {
+      const rec = await ask(spur, "before publication", { key: alice.key, model: "plain" });
+      // The projection must have folded it, or it is unknown for another reason.
+      expect((await call(spur.url, "GET", `/spur/v1/records/${rec}/trace`, { key: alice.key })).status).toBe(200);
+      await compare(asked, rec, bob.key);
+    },
+  );
 
   it("before it is published, to nobody at all", async () => {
     const rec = await ask(spur, "before publication", { key: alice.key, model: "plain" });
     for (const asked of Object.values(PUBLIC)) await compare(asked, rec, undefined);
-    const { records } = (await call(spur.url, "GET", "/spur/v1/records?limit=500")).json as { records: { rec: string }[] };
+    const { records } = (await call(spur.url, "GET", "/spur/v1/records?limit=500")).json as {
+      records: { rec: string }[];
+    };
     expect(records.some((row) => row.rec === rec)).toBe(false);
   });
 
@@ -78,7 +95,10 @@ describe("another's record", () => {
     await spur.good("POST", "/spur/v1/removals", { body: { rec, basis: "erasure-request" } });
     for (const asked of [PRIVATE["receipt"], PRIVATE["open"], PRIVATE["evidence with openings"]]) {
       if (asked === undefined) throw new Error("no such route");
-      const own = await call(spur.url, asked.method, asked.path(rec), { key: alice.key, ...(asked.body === undefined ? {} : { body: asked.body }) });
+      const own = await call(spur.url, asked.method, asked.path(rec), {
+        key: alice.key,
+        ...(asked.body === undefined ? {} : { body: asked.body }),
+      });
       expect([own.status, own.json.code]).toEqual([410, "record/removed"]);
       await compare(asked, rec, bob.key);
     }
@@ -96,20 +116,38 @@ describe("another's record", () => {
     expect(own.json).toEqual({ rec, state: "pending" });
     for (const key of [bob.key, spur.key, undefined]) await compare(PUBLIC["state"] as Asked, rec, key);
     await response.text();
-    expect((await call(spur.url, "GET", `/spur/v1/records/${rec}`, { key: alice.key })).json).toMatchObject({ state: "committed" });
+    expect((await call(spur.url, "GET", `/spur/v1/records/${rec}`, { key: alice.key })).json).toMatchObject({
+      state: "committed",
+    });
   });
 
   it("each key opens its own, the operator's scope opens both, and every opening is on record first", async () => {
-    const [of, to] = [await ask(spur, "of Alice", { key: alice.key, model: "plain" }), await ask(spur, "of Bob", { key: bob.key, model: "plain" })];
-    const accesses = async (): Promise<number> => Number(/spur_entries\{type="spur:access\/v1"\} (\d+)/.exec((await call(spur.url, "GET", "/metrics")).text)?.[1] ?? 0);
+    const [of, to] = [
+      await ask(spur, "of Alice", { key: alice.key, model: "plain" }),
+      await ask(spur, "of Bob", { key: bob.key, model: "plain" }),
+    ];
+    const accesses = async (): Promise<number> =>
+      Number(
+        /spur_entries\{type="spur:access\/v1"\} (\d+)/.exec((await call(spur.url, "GET", "/metrics")).text)?.[1] ?? 0,
+      );
     const before = await accesses();
     const opened = async (rec: string, key: string): Promise<string> => {
-      const answer = await call(spur.url, "POST", `/spur/v1/records/${rec}/open`, { key, body: { slots: ["request"] } });
+      const answer = await call(spur.url, "POST", `/spur/v1/records/${rec}/open`, {
+        key,
+        body: { slots: ["request"] },
+      });
       if (answer.status !== 200) return String(answer.status);
-      const { messages } = JSON.parse(Buffer.from(answer.json.opened[0].base64 as string, "base64").toString("utf8")) as { messages: { content: string }[] };
+      const { messages } = JSON.parse(
+        Buffer.from(answer.json.opened[0].base64 as string, "base64").toString("utf8"),
+      ) as { messages: { content: string }[] };
       return messages[0]?.content ?? "";
     };
-    expect([await opened(of, alice.key), await opened(to, bob.key), await opened(of, bob.key), await opened(to, alice.key)]).toEqual(["of Alice", "of Bob", "404", "404"]);
+    expect([
+      await opened(of, alice.key),
+      await opened(to, bob.key),
+      await opened(of, bob.key),
+      await opened(to, alice.key),
+    ]).toEqual(["of Alice", "of Bob", "404", "404"]);
     expect([await opened(of, spur.key), await opened(to, spur.key)]).toEqual(["of Alice", "of Bob"]);
     // Four openings that took place; the two refused ones leave no entry that a stranger could fill the log with.
     expect((await accesses()) - before).toBe(4);
@@ -117,7 +155,10 @@ describe("another's record", () => {
 
   it("its rec cannot be taken for another record", async () => {
     const rec = await ask(spur, "taken", { key: alice.key, model: "plain" });
-    const answer = await call(spur.url, "POST", "/spur/v1/records", { key: bob.key, body: { rec, bytes: Buffer.from("mine").toString("base64") } });
+    const answer = await call(spur.url, "POST", "/spur/v1/records", {
+      key: bob.key,
+      body: { rec, bytes: Buffer.from("mine").toString("base64") },
+    });
     expect([answer.status, answer.json.code]).toEqual([409, "record/rec-used"]);
   });
 });
@@ -152,10 +193,13 @@ describe("scopes", () => {
     const wrong = await call(spur.url, method, path, { key: `spur_${"A".repeat(43)}`, ...how });
     expect(wrong.status).toBe(401);
     expect(wrong.text).toBe(anonymous.text);
-    if (path.startsWith("/v1")) for (const one of [refused, anonymous]) expect(one.json.error).toMatchObject({ message: expect.any(String), code: expect.any(String) });
+    if (path.startsWith("/v1"))
+      for (const one of [refused, anonymous])
+        expect(one.json.error).toMatchObject({ message: expect.any(String), code: expect.any(String) });
     else {
       expect([refused.json.code, anonymous.json.code]).toEqual(["access/scope", "access/unauthenticated"]);
-      for (const one of [refused, anonymous]) expect(one.headers.get("content-type")).toMatch(/^application\/problem\+json(; charset=utf-8)?$/);
+      for (const one of [refused, anonymous])
+        expect(one.headers.get("content-type")).toMatch(/^application\/problem\+json(; charset=utf-8)?$/);
     }
     expect(await size()).toBe(before);
     const enough = await call(spur.url, method, path, { key: (await spur.newKey(scope)).key, ...how });
@@ -181,7 +225,10 @@ describe("a revoked key", () => {
       expect(revoked.status).toBe(401);
       expect(shown(revoked, "")).toEqual(shown(never, ""));
     }
-    expect((await call(spur.url, "POST", `/spur/v1/records/${rec}/open`, { key: mallory.key, body: { slots: ["request"] } })).status).toBe(401);
+    expect(
+      (await call(spur.url, "POST", `/spur/v1/records/${rec}/open`, { key: mallory.key, body: { slots: ["request"] } }))
+        .status,
+    ).toBe(401);
     // His own unpublished record is a stranger's to him now.
     await compare(PUBLIC["state"] as Asked, rec, mallory.key);
     expect((await spur.call("DELETE", `/spur/v1/keys/${mallory.id}`)).status).toBe(404);

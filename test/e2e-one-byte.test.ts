@@ -43,7 +43,10 @@ function* changes(file: Uint8Array): Generator<{ at: number; changed: Uint8Array
 }
 
 /** Verifies each changed file; the positions at which the change went unnoticed. */
-function unnoticed(file: Uint8Array, verify: (bytes: Uint8Array) => Report): { tried: number; same: number[]; better: number[]; exits: Set<number> } {
+function unnoticed(
+  file: Uint8Array,
+  verify: (bytes: Uint8Array) => Report,
+): { tried: number; same: number[]; better: number[]; exits: Set<number> } {
   const good = verify(file);
   const wanted = comparable(good);
   const found = { tried: 0, same: [] as number[], better: [] as number[], exits: new Set<number>() };
@@ -65,7 +68,9 @@ describe("one changed byte", () => {
     expect(good.exit).toBe(0);
     expect(good.signer).toBe("trusted");
     const found = unnoticed(evidence, verify);
-    process.stdout.write(`\n${found.tried} changes in ${evidence.length} bytes of evidence; exits ${[...found.exits].join(", ")}\n`);
+    process.stdout.write(
+      `\n${found.tried} changes in ${evidence.length} bytes of evidence; exits ${[...found.exits].join(", ")}\n`,
+    );
     expect(found.same).toEqual([]);
     expect(found.better).toEqual([]);
     expect(found.tried).toBeGreaterThan(evidence.length);

@@ -8,7 +8,8 @@ import { call, cleanUp, startTestLedger, type TestLedger } from "./support/ledge
 const REC = /^[0-9a-f]{32}$/;
 const DIGEST = /^[0-9a-f]{64}$/;
 const DECIMAL = /^-?(0|[1-9][0-9]*)(\.[0-9]+)?$/;
-type Kind = "reference" | "references" | "integer" | "decimal" | "digest" | "registers" | "custodians" | readonly string[];
+type Kind =
+  "reference" | "references" | "integer" | "decimal" | "digest" | "registers" | "custodians" | readonly string[];
 const PUBLIC: Readonly<Record<string, Readonly<Record<string, Kind>>>> = {
   source: { kind: ["web", "third-party", "user", "public", "synthetic", "own", "other"], bytes: "integer", rows: "integer" },
   "data-run": { inputs: "references", code: "digest", outcome: ["complete", "failed", "aborted"], rowsIn: "integer", rowsOut: "integer" },
@@ -57,10 +58,18 @@ const SECRETS = ["unmistakable-caller-label", "extraordinarily private reason", 
 beforeAll(async () => {
   spur = await startTestLedger({ demo: true });
   story = await tellStory(spur, ["Das Protokoll ist", SHORT, LONG, "每一步都"]);
-  const other = (await spur.good("POST", "/spur/v1/keys", { body: { label: SECRETS[0], scopes: ["write", "open", "remove"] } })) as { key: string };
+  const other = (await spur.good("POST", "/spur/v1/keys", {
+    body: { label: SECRETS[0], scopes: ["write", "open", "remove"] },
+  })) as { key: string };
   const rec = await ask(spur, "A witness signs", { key: other.key });
-  await spur.good("POST", `/spur/v1/records/${rec}/open`, { key: other.key, body: { slots: ["response"], reason: SECRETS[1] } });
-  await spur.good("POST", "/spur/v1/removals", { key: other.key, body: { rec, basis: "consent-withdrawn", reason: SECRETS[1], request: SECRETS[2] } });
+  await spur.good("POST", `/spur/v1/records/${rec}/open`, {
+    key: other.key,
+    body: { slots: ["response"], reason: SECRETS[1] },
+  });
+  await spur.good("POST", "/spur/v1/removals", {
+    key: other.key,
+    body: { rec, basis: "consent-withdrawn", reason: SECRETS[1], request: SECRETS[2] },
+  });
   await spur.good("POST", "/spur/v1/publish");
   entries = await readLog(spur.url);
 }, 60_000);
@@ -78,7 +87,8 @@ async function readLog(url: string): Promise<{ bytes: Buffer; json: JsonObject }
   for (let index = 0; index * 256 < size; index++) {
     const width = Math.min(256, size - index * 256);
     const bundle = await call(url, "GET", `/log/${formatBundlePath({ index, width })}`);
-    for (const bytes of parseBundle(bundle.bytes, width)) out.push({ bytes: Buffer.from(bytes), json: JSON.parse(Buffer.from(bytes).toString("utf8")) as JsonObject });
+    for (const bytes of parseBundle(bundle.bytes, width))
+      out.push({ bytes: Buffer.from(bytes), json: JSON.parse(Buffer.from(bytes).toString("utf8")) as JsonObject });
   }
   expect(out).toHaveLength(size);
   return out;
@@ -88,7 +98,11 @@ const statementOf = (entry: JsonObject): JsonObject => entry["statement"] as Jso
 const typeOf = (entry: JsonObject): string => String(statementOf(entry)["predicateType"]).replace(/^spur:|\/v1$/g, "");
 const predicateOf = (entry: JsonObject): JsonObject => statementOf(entry)["predicate"] as JsonObject;
 const isReference = (value: Json): boolean =>
-  typeof value === "object" && value !== null && Object.keys(value).sort().join() === "index,rec" && REC.test(String((value as JsonObject)["rec"])) && Number.isSafeInteger((value as JsonObject)["index"]);
+  typeof value === "object" &&
+  value !== null &&
+  Object.keys(value).sort().join() === "index,rec" &&
+  REC.test(String((value as JsonObject)["rec"])) &&
+  Number.isSafeInteger((value as JsonObject)["index"]);
 
 /** What is wrong with a public value; undefined if it is of its kind. */
 function wrong(value: Json, kind: Kind): string | undefined {
@@ -100,10 +114,17 @@ function wrong(value: Json, kind: Kind): string | undefined {
     integer: () => Number.isSafeInteger(value) && (value as number) >= 0,
     decimal: () => typeof value === "string" && DECIMAL.test(value),
     digest: () => typeof value === "string" && DIGEST.test(value),
-    custodians: () => JSON.stringify(Object.keys(value as object)) === '["vault"]' && ["destroyed", "failed", "had-none"].includes(String((value as JsonObject)["vault"])),
+    custodians: () =>
+      JSON.stringify(Object.keys(value as object)) === '["vault"]' &&
+      ["destroyed", "failed", "had-none"].includes(String((value as JsonObject)["vault"])),
     registers: () =>
       Array.isArray(value) &&
-      value.every((one: JsonObject) => Object.keys(one).sort().join() === "index,name,seq" && Object.values(REGISTERS).includes(String(one["name"])) && Number.isSafeInteger(one["seq"])),
+      value.every(
+        (one: JsonObject) =>
+          Object.keys(one).sort().join() === "index,name,seq" &&
+          Object.values(REGISTERS).includes(String(one["name"])) &&
+          Number.isSafeInteger(one["seq"]),
+      ),
   };
   return good[kind as string]?.() === true ? undefined : `${told} is no ${String(kind)}`;
 }
@@ -125,11 +146,15 @@ describe("what an outsider learns from the log", () => {
         const kind = table[name];
         const problem = kind === undefined ? "no such member" : wrong(value, kind);
         if (problem !== undefined) complaints.push(`${type}.${name}: ${problem}`);
-        members.set(name, (members.get(name) ?? new Set()).add(typeof value === "string" && !DIGEST.test(value) ? value : String(kind)));
+        members.set(
+          name,
+          (members.get(name) ?? new Set()).add(typeof value === "string" && !DIGEST.test(value) ? value : String(kind)),
+        );
       }
     }
     const lines = [...seen].map(
-      ([type, members]) => `${type.padEnd(13)} ${[...members].map(([name, values]) => `${name}: ${[...values].join(" | ")}`).join(", ")}`,
+      ([type, members]) =>
+        `${type.padEnd(13)} ${[...members].map(([name, values]) => `${name}: ${[...values].join(" | ")}`).join(", ")}`,
     );
     process.stdout.write(`\nWhat an outsider learns from ${entries.length} entries:\n  ${lines.join("\n  ")}\n`);
     expect(complaints).toEqual([]);
@@ -156,19 +181,35 @@ describe("what an outsider learns from the log", () => {
       if (SEALED_ONLY.includes(type)) expect(Object.keys(digests)).toEqual(["spurCommitmentV1"]);
       if (!PLAIN_DIGESTS.includes(type)) expect(Object.keys(digests)).toEqual(["spurCommitmentV1"]);
       const sealed = json["sealed"] as JsonObject | undefined;
-      if (sealed !== undefined) expect(Object.entries(sealed).every(([name, value]) => name === "ct" && DIGEST.test(String(value)))).toBe(true);
+      if (sealed !== undefined)
+        expect(Object.entries(sealed).every(([name, value]) => name === "ct" && DIGEST.test(String(value)))).toBe(true);
     }
   });
 
   it("no text of anybody: no string that is not a fixed word, a digest or an id", () => {
-    const fixed = new Set(["spur-entry/v1", "https://in-toto.io/Statement/v1", "observed", "reported", "imported", "data", "training", "service", "output", "people", "system"]);
-    for (const table of Object.values(PUBLIC)) for (const kind of Object.values(table)) if (Array.isArray(kind)) for (const word of kind as string[]) fixed.add(word);
+    const fixed = new Set([
+      "spur-entry/v1",
+      "https://in-toto.io/Statement/v1",
+      "observed",
+      "reported",
+      "imported",
+      "data",
+      "training",
+      "service",
+      "output",
+      "people",
+      "system",
+    ]);
+    for (const table of Object.values(PUBLIC))
+      for (const kind of Object.values(table))
+        if (Array.isArray(kind)) for (const word of kind as string[]) fixed.add(word);
     for (const [type, register] of Object.entries(REGISTERS)) fixed.add(register).add(`spur:${type}/v1`);
     for (const word of ["destroyed", "had-none", "failed"]) fixed.add(word);
     const free = new Set<string>();
     const walk = (value: Json): void => {
       if (typeof value === "string") {
-        if (!fixed.has(value) && !REC.test(value) && !DIGEST.test(value) && !/^\d{4}-\d\d-\d\dT\d\dZ$/.test(value)) free.add(value);
+        if (!fixed.has(value) && !REC.test(value) && !DIGEST.test(value) && !/^\d{4}-\d\d-\d\dT\d\dZ$/.test(value))
+          free.add(value);
       } else if (typeof value === "object" && value !== null) Object.values(value).forEach(walk);
     };
     for (const { json } of entries) walk(json);
@@ -177,19 +218,30 @@ describe("what an outsider learns from the log", () => {
 
   it("nothing of what was asked, answered, named or given as a reason, in any public byte", async () => {
     const shown = [Buffer.concat(entries.map(({ bytes }) => bytes))];
-    for (const path of ["/spur/v1/head", "/spur/v1/records?limit=500", "/spur/v1/questions", "/health", "/metrics"]) shown.push((await call(spur.url, "GET", path)).bytes);
+    for (const path of ["/spur/v1/head", "/spur/v1/records?limit=500", "/spur/v1/questions", "/health", "/metrics"])
+      shown.push((await call(spur.url, "GET", path)).bytes);
     for (const rec of story?.answers ?? []) {
       for (const path of ["", "/trace", "/evidence?ask=Q5", "/evidence?ask=lineage"]) {
         const answer = await call(spur.url, "GET", `/spur/v1/records/${rec}${path}`);
         expect(answer.status).toBe(200);
         shown.push(answer.bytes);
         // Entries stand in evidence as base64.
-        if (path.startsWith("/evidence")) for (const { entry } of answer.json.entries as { entry: string }[]) shown.push(Buffer.from(entry, "base64"));
+        if (path.startsWith("/evidence"))
+          for (const { entry } of answer.json.entries as { entry: string }[]) shown.push(Buffer.from(entry, "base64"));
       }
     }
     const all = Buffer.concat(shown);
     expect(all.length).toBeGreaterThan(20_000);
-    for (const secret of [...SECRETS, ...(story?.prompts ?? []), spur.key, "spur-demo", "small model", "demo corpus", "a test asks for it"]) expect(all.includes(secret), secret).toBe(false);
+    for (const secret of [
+      ...SECRETS,
+      ...(story?.prompts ?? []),
+      spur.key,
+      "spur-demo",
+      "small model",
+      "demo corpus",
+      "a test asks for it",
+    ])
+      expect(all.includes(secret), secret).toBe(false);
   });
 
   it("not how long a request or an answer was: entries differ in size only by the digits of their numbers", () => {
@@ -198,7 +250,8 @@ describe("what an outsider learns from the log", () => {
     const outputs = later("output");
     expect(outputs.length).toBeGreaterThanOrEqual(4);
     // SHORT and LONG differ by 10,000 bytes of request.
-    const shape = ({ bytes }: { bytes: Buffer }): number => bytes.toString("utf8").replaceAll(/(?<=:)\d+(?=[,}])/g, "0").length;
+    const shape = ({ bytes }: { bytes: Buffer }): number =>
+      bytes.toString("utf8").replaceAll(/(?<=:)\d+(?=[,}])/g, "0").length;
     expect(new Set(outputs.map(shape)).size).toBe(1);
     expect(new Set(later("decision").map(shape)).size).toBe(1);
   });

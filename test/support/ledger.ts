@@ -22,7 +22,12 @@ export interface Call {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-export async function call(url: string, method: string, path: string, { key, body, headers }: Call = {}): Promise<Answer> {
+export async function call(
+  url: string,
+  method: string,
+  path: string,
+  { key, body, headers }: Call = {},
+): Promise<Answer> {
   const raw = typeof body === "string" || body instanceof Uint8Array;
   const response = await fetch(url + path, {
     method,
@@ -83,11 +88,21 @@ type Options = Partial<StartOptions> & { readonly folder?: string; readonly oper
 export async function startTestLedger({ folder, operatorKey, ...more }: Options = {}): Promise<TestLedger> {
   const base = folder ?? temporaryFolder();
   const data = join(base, "data");
-  const options: StartOptions = { data, port: 0, discover: false, publishEvery: 3600, logLevel: "silent", env: {}, cwd: base, ...more };
+  const options: StartOptions = {
+    data,
+    port: 0,
+    discover: false,
+    publishEvery: 3600,
+    logLevel: "silent",
+    env: {},
+    cwd: base,
+    ...more,
+  };
   const ledger = await startLedger(options);
   running.push(ledger);
   const key = ledger.operatorKey ?? operatorKey ?? "";
-  const asked = (method: string, path: string, how: Call = {}): Promise<Answer> => call(ledger.url, method, path, { key, ...how });
+  const asked = (method: string, path: string, how: Call = {}): Promise<Answer> =>
+    call(ledger.url, method, path, { key, ...how });
   const good = async (method: string, path: string, how: Call = {}): Promise<unknown> => {
     const answer = await asked(method, path, how);
     if (answer.status >= 300) throw new Error(`${method} ${path}: ${answer.status} ${answer.text}`);

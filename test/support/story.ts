@@ -21,7 +21,8 @@ const SENTENCES = [
 
 /** Two documents in three languages. */
 export function smallCorpus(): CorpusFile[] {
-  const text = (seed: number): string => Array.from({ length: 12 }, (_, i) => SENTENCES[(i * seed + i) % SENTENCES.length]).join("\n\n");
+  const text = (seed: number): string =>
+    Array.from({ length: 12 }, (_, i) => SENTENCES[(i * seed + i) % SENTENCES.length]).join("\n\n");
   return ["a.md", "b.md"].map((name, i) => ({ name, bytes: new TextEncoder().encode(`${text(i + 1)}\n`) }));
 }
 
@@ -39,13 +40,22 @@ export interface Story {
 const sha256 = (text: string | Uint8Array): string => createHash("sha256").update(text).digest("hex");
 
 /** Leaves the story on record, registers closed, and published. The caller stops `model`. */
-export async function tellStory(spur: TestLedger, prompts: readonly string[] = ["The log keeps", "Das Protokoll ist", "每一步都", "A witness signs"]): Promise<Story> {
+export async function tellStory(
+  spur: TestLedger,
+  prompts: readonly string[] = ["The log keeps", "Das Protokoll ist", "每一步都", "A witness signs"],
+): Promise<Story> {
   const api = connect(spur.url, spur.key);
   const prepared = await prepareOnRecord(api, smallCorpus(), 7);
   const config = { ...demoConfig(prepared.rows, 7), steps: 40, checkpointEvery: 20, evaluateEvery: 20, stepTokens: 50 };
   const [run] = await api.record({
     predicateType: "spur:training-run/v1",
-    predicate: { datasets: [{ rec: prepared.record.rec }], code: codeDigest(), config: sha256(configText(config)), steps: config.steps, seed: 7 },
+    predicate: {
+      datasets: [{ rec: prepared.record.rec }],
+      code: codeDigest(),
+      config: sha256(configText(config)),
+      steps: config.steps,
+      seed: 7,
+    },
     slots: { name: "small model", parameters: configText(config) },
   });
   const recs: string[] = [];
@@ -55,7 +65,13 @@ export async function tellStory(spur: TestLedger, prompts: readonly string[] = [
       const parent = recs.at(-1);
       const [made] = await api.record({
         predicateType: "spur:checkpoint/v1",
-        predicate: { run: { rec: run?.rec }, ...(parent === undefined ? {} : { parent: { rec: parent } }), step, state: kept.sha256, bytes: stored.bytes },
+        predicate: {
+          run: { rec: run?.rec },
+          ...(parent === undefined ? {} : { parent: { rec: parent } }),
+          step,
+          state: kept.sha256,
+          bytes: stored.bytes,
+        },
         digests: { sha256: stored.sha256 },
       });
       recs.push(made?.rec ?? "");
@@ -64,7 +80,12 @@ export async function tellStory(spur: TestLedger, prompts: readonly string[] = [
   const digest = sha256(weights);
   const [model] = await api.record({
     predicateType: "spur:model/v1",
-    predicate: { run: { rec: run?.rec }, checkpoint: { rec: recs.at(-1) }, format: "safetensors", bytes: weights.length },
+    predicate: {
+      run: { rec: run?.rec },
+      checkpoint: { rec: recs.at(-1) },
+      format: "safetensors",
+      bytes: weights.length,
+    },
     slots: { name: "small", licence: "Apache-2.0" },
     digests: { sha256: digest },
   });
@@ -78,17 +99,28 @@ export async function tellStory(spur: TestLedger, prompts: readonly string[] = [
   const answers: string[] = [];
   for (const prompt of prompts) answers.push(await ask(spur, prompt));
   const removed = answers.at(-1) ?? "";
-  await spur.good("POST", "/spur/v1/removals", { body: { rec: removed, basis: "erasure-request", reason: "a test asks for it" } });
+  await spur.good("POST", "/spur/v1/removals", {
+    body: { rec: removed, basis: "erasure-request", reason: "a test asks for it" },
+  });
   await spur.good("POST", "/spur/v1/registers/close");
   await spur.good("POST", "/spur/v1/publish");
   return { api, model: server, answers, prompts, removed, run: run?.rec ?? "" };
 }
 
 /** Asks the served model; the rec of its answer. */
-export async function ask(spur: TestLedger, prompt: string, how: { key?: string; model?: string } = {}): Promise<string> {
+export async function ask(
+  spur: TestLedger,
+  prompt: string,
+  how: { key?: string; model?: string } = {},
+): Promise<string> {
   const answer = await spur.call("POST", "/v1/chat/completions", {
     ...(how.key === undefined ? {} : { key: how.key }),
-    body: { model: how.model ?? MODEL_NAME, messages: [{ role: "user", content: prompt }], max_tokens: 12, temperature: 0 },
+    body: {
+      model: how.model ?? MODEL_NAME,
+      messages: [{ role: "user", content: prompt }],
+      max_tokens: 12,
+      temperature: 0,
+    },
   });
   const rec = answer.headers.get("x-spur-record");
   if (answer.status !== 200 || rec === null) throw new Error(`${answer.status} ${answer.text}`);

@@ -42,7 +42,10 @@ async function answer(request: IncomingMessage, response: ServerResponse, reques
   const parts: Buffer[] = [];
   for await (const part of request) parts.push(part as Buffer);
   if (request.url === "/v1/models") {
-    json(response, { object: "list", data: MODELS.map((id) => ({ id, object: "model", created: 1, owned_by: "script" })) });
+    json(response, {
+      object: "list",
+      data: MODELS.map((id) => ({ id, object: "model", created: 1, owned_by: "script" })),
+    });
     return;
   }
   const text = Buffer.concat(parts).toString("utf8");
@@ -50,7 +53,12 @@ async function answer(request: IncomingMessage, response: ServerResponse, reques
   const { model, stream, messages } = JSON.parse(text) as ChatRequest;
   const said = `echo: ${messages.at(-1)?.content ?? ""}`;
   if (stream === true) await streamed(response, model, said);
-  else json(response, { ...head("chat.completion", model), choices: [{ index: 0, ...whole(model, said) }], usage: { prompt_tokens: 3, completion_tokens: 5, total_tokens: 8 } });
+  else
+    json(response, {
+      ...head("chat.completion", model),
+      choices: [{ index: 0, ...whole(model, said) }],
+      usage: { prompt_tokens: 3, completion_tokens: 5, total_tokens: 8 },
+    });
 }
 
 const head = (object: string, model: string): object => ({ id: "chatcmpl-1", object, created: 1, model });
@@ -66,12 +74,15 @@ function whole(model: string, said: string): object {
 async function streamed(response: ServerResponse, model: string, said: string): Promise<void> {
   response.writeHead(200, { "content-type": "text/event-stream" });
   const send = (choice: object, more: object = {}): void => {
-    response.write(`data: ${JSON.stringify({ ...head("chat.completion.chunk", model), choices: [{ index: 0, finish_reason: null, ...choice }], ...more })}\n\n`);
+    response.write(
+      `data: ${JSON.stringify({ ...head("chat.completion.chunk", model), choices: [{ index: 0, finish_reason: null, ...choice }], ...more })}\n\n`,
+    );
   };
   send({ delta: { role: "assistant", content: "" } });
   if (model === "tools") {
     send({ delta: { tool_calls: [{ index: 0, ...TOOL, function: { name: "weather", arguments: "" } }] } });
-    for (const part of ['{"city":', '"Köln"}']) send({ delta: { tool_calls: [{ index: 0, function: { arguments: part } }] } });
+    for (const part of ['{"city":', '"Köln"}'])
+      send({ delta: { tool_calls: [{ index: 0, function: { arguments: part } }] } });
     send({ delta: {}, finish_reason: "tool_calls" });
   } else {
     for (const part of said.match(/.{1,4}/gsu) ?? []) send({ delta: { content: part } });
@@ -83,7 +94,9 @@ async function streamed(response: ServerResponse, model: string, said: string): 
     if (model === "slow") await new Promise((resolve) => setTimeout(resolve, 500));
     send({ delta: {}, finish_reason: "stop" });
   }
-  response.write(`data: ${JSON.stringify({ ...head("chat.completion.chunk", model), choices: [], usage: { prompt_tokens: 3, completion_tokens: 5, total_tokens: 8 } })}\n\n`);
+  response.write(
+    `data: ${JSON.stringify({ ...head("chat.completion.chunk", model), choices: [], usage: { prompt_tokens: 3, completion_tokens: 5, total_tokens: 8 } })}\n\n`,
+  );
   response.end("data: [DONE]\n\n");
 }
 

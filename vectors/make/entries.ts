@@ -274,6 +274,7 @@ const invalid: Wrong[] = [
   wrong("time with minutes", "public time is the hour", "entry/hour", set(output, ["at"], "2026-11-22T04:30Z")),
   wrong("month 13", "no such month", "entry/hour", set(output, ["at"], "2026-13-22T04Z")),
   wrong("February 30th", "no such day", "entry/hour", set(output, ["at"], "2026-02-30T04Z")),
+  wrong("year 0099", "years from 0100: date libraries take smaller ones for the last century", "entry/hour", set(output, ["at"], "0099-12-31T23Z")),
   wrong("hour 24", "no such hour", "entry/hour", set(output, ["at"], "2026-11-22T24Z")),
   wrong("time without zone", "UTC is written Z", "entry/hour", set(output, ["at"], "2026-11-22T04")),
   wrong("time as a number", "a text", "entry/member", set(output, ["at"], 1795320000)),

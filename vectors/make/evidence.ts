@@ -1,5 +1,5 @@
 import { set } from "./entries.ts";
-import { b64, canonical, fakeRec, flip, logKey, ORIGIN, otherKey, signatureLine, utf8, witnessKey, type Json } from "./lib.ts";
+import { b64, canonical, fakeRec, flip, logKey, ORIGIN, otherKey, receiptsKey, signatureLine, utf8, witnessKey, type Json } from "./lib.ts";
 import { checkpointText, dishonest, EXIT, list, log, makeFile, Q5, q5Of, rowMember, rows, slotMember, swapped, type Expected, type Members } from "./small-log.ts";
 import { trustText } from "./trust.ts";
 
@@ -74,6 +74,9 @@ const invalid = [
   twin("a value as a number", "base64", "fail", "format", set(answer, ["opened", 0, "value"], 1)),
   twin("the checkpoint as a list of lines", "a text", "fail", "format", set(answer, ["checkpoint"], note.split("\n"))),
   twin("an opening as a text", "an object", "fail", "format", set(answer, ["opened", 0], "request")),
+  twin("entries as an object", "a list", "fail", "format", set(answer, ["entries"], {})),
+  twin("an entry as a text", "an object", "fail", "format", set(answer, ["entries", 0], "x")),
+  twin("the log as a text", "an object", "fail", "format", set(answer, ["log"], ORIGIN)),
   twin("a negative index", "an index", "fail", "format", set(answer, ["entries", 0, "index"], -1)),
   twin("an unknown question", "a fixed list", "fail", "format", set(answer, ["ask"], "Q10")),
   twin("a closing named twice", "rising", "fail", "format", set(answer, ["registers"], [12, 12])),
@@ -82,6 +85,7 @@ const invalid = [
   twin("another vkey", "the file's own key did not sign", "fail", "log signature", set(answer, ["log", "vkey"], otherKey.vkey)),
   twin("another vkey, nobody trusted", "the file's own key did not sign", "fail", "log signature", set(answer, ["log", "vkey"], otherKey.vkey), "none"),
   twin("the vkey of a witness", "a log's key has the log's name", "fail", "log signature", set(answer, ["log", "vkey"], witnessKey.vkey)),
+  twin("a key of another name that did sign", "a log's key has the log's name", "fail", "log signature", set(set(answer, ["checkpoint"], `${note}${signatureLine(receiptsKey, body)}`), ["log", "vkey"], receiptsKey.vkey), "none"),
   twin("another origin", "the checkpoint names its log", "fail", "log signature", set(answer, ["log", "origin"], "other.example/log")),
   twin("a flipped bit in the log's signature", "a trusted key's signature is invalid", "fail", "log signature", set(answer, ["checkpoint"], note.replace(logLine, `— ${ORIGIN} ${bitOf(logLine.split(" ")[2]!, 20)}`))),
   twin("a flipped bit in the log's signature, nobody trusted", "the file claims that its key signed", "fail", "log signature", set(answer, ["checkpoint"], note.replace(logLine, `— ${ORIGIN} ${bitOf(logLine.split(" ")[2]!, 20)}`)), "none"),

@@ -1,15 +1,15 @@
 import { set } from "./entries.ts";
 import { bases, trust } from "./evidence.ts";
-import { b64, canonical, fake, fakeRec, logKey, receiptsKey, signatureLine, utf8, type Json, type Signer } from "./lib.ts";
+import { b64, canonical, fake, fakeRec, flip, logKey, otherKey, receiptsKey, signatureLine, signer, utf8, type Json, type Signer } from "./lib.ts";
 import { receiptText } from "./log.ts";
 import { dishonest, drafts, EXIT, log, makeFile, makeLog, q5Of, request, rowMember, slotMember, swapped, type Expected, type Members } from "./small-log.ts";
 import { trustText } from "./trust.ts";
 
 const outputIndex = log.indexOf("output");
-const receiptOf = (index: number, leaf: Buffer, commitment: Buffer, key: Signer = receiptsKey): string => {
-  const receipt = receiptText(fakeRec("log output"), index, leaf, commitment);
-  return `${receipt}\n${signatureLine(key, receipt)}`;
-};
+const otherReceiptsKey = signer(receiptsKey.name, 1, otherKey.seed);
+const signedNote = (text: string, key: Signer = receiptsKey): string => `${text}\n${signatureLine(key, text)}`;
+const receiptOf = (index: number, leaf: Buffer, commitment: Buffer, key: Signer = receiptsKey): string =>
+  signedNote(receiptText(fakeRec("log output"), index, leaf, commitment), key);
 const outputCommitment = log.sealed.get("output")!.commitment;
 const receiptFile = (receiptNote: string, opened: readonly Members[] = [slotMember(log, "output", 0), slotMember(log, "output", 1)], vkey = receiptsKey.vkey): Members => ({
   format: "spur-receipt-file/v1",
@@ -70,6 +70,10 @@ export const receiptFileVectors = {
     badReceipt("vkey missing", "the file says who signed", set(goodReceipt, ["vkey"], undefined)),
     badReceipt("white space", "canonical", canonical(goodReceipt).replace(",", ", ")),
     badReceipt("index changed after signing", "it is signed", set(goodReceipt, ["note"], receiptNote.replace("\n10\n", "\n11\n"))),
+    badReceipt("a bit of the signature", "it does not verify", set(goodReceipt, ["note"], receiptNote.replace(/ ([^ ]+)\n$/, (_, blob: string) => ` ${b64(flip(Buffer.from(blob, "base64"), 30))}\n`))),
+    badReceipt("a receipts key of that name that did not sign", "the file's own key did not sign", set(goodReceipt, ["vkey"], otherReceiptsKey.vkey), "fail", { evidence: "answer", trust: "none" }),
+    badReceipt("signed by another receipts key than the caller trusts", "signer unknown", receiptFile(receiptOf(outputIndex, log.leaves[outputIndex]!, outputCommitment, otherReceiptsKey), [], otherReceiptsKey.vkey), "not-checked"),
+    badReceipt("a later version of the receipt", "this version cannot judge it", receiptFile(signedNote(receiptText(fakeRec("log output"), outputIndex, log.leaves[outputIndex]!, outputCommitment).replace("/v1", "/v2")), []), "not-checked"),
     badReceipt("a vkey that did not sign", "the file's own key did not sign", set(goodReceipt, ["vkey"], logKey.vkey)),
     badReceipt("commitment of another record", "openings do not fit", receiptFile(receiptOf(outputIndex, log.leaves[outputIndex]!, fake("other commitment")))),
     badReceipt("signed by the log's own key", "receipts have a key of their own", receiptFile(receiptOf(outputIndex, log.leaves[outputIndex]!, outputCommitment, logKey), [], logKey.vkey)),

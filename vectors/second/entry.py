@@ -271,7 +271,7 @@ def also(name, predicate):
 
 
 class Entry:
-    """What was read of an entry; see docs/formats.md §1."""
+    """What was read of an entry; see docs/formats.md §1.2."""
 
     def __init__(self, outer):
         self.outer = outer
@@ -338,6 +338,7 @@ def read(data, index=None):
 def hour(value):
     matching(HOUR)(value)
     year, month, day, hours = map(int, HOUR.fullmatch(value).groups())
+    need(year >= 100, "years from 0100")
     try:
         datetime.datetime(year, month, day, hours)
     except ValueError as error:

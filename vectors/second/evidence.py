@@ -1,4 +1,4 @@
-"""Evidence files: the verdicts of docs/formats.md §11 on them, under what the caller trusts."""
+"""Evidence files: the verdicts of docs/formats.md §3.5 on them, under what the caller trusts."""
 import calendar
 
 from . import Refused, Unknown, canonical, entry, need

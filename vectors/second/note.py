@@ -6,7 +6,7 @@ import re
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from . import Refused, need
+from . import Refused, Unknown, need
 from .tree import sha256
 
 ED25519, COSIGNATURE = 1, 4
@@ -144,6 +144,8 @@ def read_checkpoint(text):
 def read_receipt(text):
     """Origin, rec, index, leaf hash, commitment."""
     lines = text.split("\n")
-    need(len(lines) == 7 and lines[6] == "" and lines[0] == "spur-receipt/v1", "six lines of a receipt")
+    if lines[0] != "spur-receipt/v1":
+        raise Unknown("version of the receipt")
+    need(len(lines) == 7 and lines[6] == "", "six lines of a receipt")
     need(lines[1] != "" and re.fullmatch(r"[0-9a-f]{32}", lines[2]) is not None, "origin or rec")
     return lines[1], lines[2], natural(lines[3]), hash32(lines[4]), hash32(lines[5])

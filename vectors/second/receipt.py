@@ -1,4 +1,4 @@
-"""Receipt files (docs/formats.md §10), alone or held against evidence of the log that gave them."""
+"""Receipt files (docs/formats.md §3.4), alone or held against evidence of the log that gave them."""
 from . import Refused, Unknown, entry, need
 from .entry import list_of, members
 from .evidence import FAIL, NOT_CHECKED, PASS, Report, opening, read_file, text, verify

@@ -8,7 +8,7 @@ import { formatNote } from "@spur/verifier/note/note";
 import { EMPTY_ROOT, leafHash } from "@spur/verifier/tlog/merkle";
 import { Bug, diskErrorByName, SpurError } from "./errors.ts";
 import { MAX_UNPUBLISHED_ENTRIES, MAX_UNPUBLISHED_MS, TILE_WIDTH } from "./log/constants.ts";
-import { Materialiser } from "./log/materialise.ts";
+import { dropPartials, Materialiser } from "./log/materialise.ts";
 import { plan, type LogState, type Numbered } from "./log/plan.ts";
 import { readFullBundle } from "./log/read-log.ts";
 import {
@@ -16,7 +16,7 @@ import {
 } from "./log/recover.ts"; // prettier-ignore
 import { readSeen, writeSeen } from "./log/seen.ts";
 import { createSigningKey, readSigningKey, type SigningKey } from "./log/signing-key.ts";
-import { partialFiles } from "./log/tiles.ts";
+import { outgrownPartials, partialFiles } from "./log/tiles.ts";
 import { append, type FullTile, type Tree } from "./log/tree.ts";
 import { openDatabase, peekHead } from "./storage/database.ts";
 import { makeFolder, readFolderIfThere, syncFolder, writeDurable } from "./storage/durable-file.ts";
@@ -398,7 +398,9 @@ export class Core {
       formatNote(note, [{ name: this.#logKey.name, keyId: this.#logKey.keyId, signature: this.#logKey.sign(utf8(note)) }]),
     );
     writeDurable(join(this.#folder, "checkpoint"), checkpoint);
+    const outgrown = outgrownPartials(this.#folder, this.#published.size, tree.size);
     this.#published = { size: tree.size, atMs: this.#options.now() };
+    await dropPartials(outgrown).catch(() => undefined); // what stays does no harm
     return { size: tree.size, checkpoint };
   }
 

@@ -54,15 +54,16 @@ export interface StartOptions extends ConfigSource {
   readonly cwd: string;
   /** Called when the ledger can no longer promise anything; by default the process ends with 70. */
   readonly onFatal?: (error: SpurError) => void;
+  /** The time of day, in milliseconds since 1970; by default the system's. */
+  readonly now?: () => number;
 }
 
 /** Recovers, starts and serves; rejects with the reason (and does nothing) where the ledger must not run. */
 export async function startLedger(options: StartOptions): Promise<RunningLedger> {
-  const { env, cwd, onFatal, ...source } = options;
+  const { env, cwd, onFatal, now = () => Date.now(), ...source } = options;
   const config = resolveConfig(source, env, cwd);
   useSha256((bytes) => hash("sha256", bytes, "buffer"));
   const logger = pino({ level: config.logLevel, base: null }, pino.destination({ dest: 2, sync: false }));
-  const now = (): number => Date.now();
   const fatal =
     onFatal ??
     ((error: SpurError): void => {
@@ -116,15 +117,22 @@ export async function startLedger(options: StartOptions): Promise<RunningLedger>
       if (cause.code !== "EADDRINUSE") throw cause;
       throw new SpurError("config/port-taken", `port ${config.port} of ${config.host} is taken`, { hint: "Choose another with --port, or 0 for any free one.", cause }); // prettier-ignore
     });
-    const chores = async (): Promise<void> => {
+    const chores = async (atStart: boolean): Promise<void> => {
       await removeDue(ledger, now(), async (index) => (await entryAt(index)).rec);
+      // A new log gets its first closing after an hour, not at once.
+      if (atStart && (await projector.query("last", "spur:registers/v1")) === undefined) return;
       if (await closingIsDue(ledger, projector, now())) await closeRegisters(ledger, projector);
     };
+    let working = Promise.resolve();
+    const work = (atStart: boolean): void => {
+      working = chores(atStart).catch((error: unknown) => {
+        logger.error({ error: (error as Error).message }, "daily work failed; it is tried again in an hour");
+      });
+    };
+    work(true);
     timers.push(
       setInterval(() => {
-        chores().catch((error: unknown) => {
-          logger.error({ error: (error as Error).message }, "daily work failed; it is tried again in an hour");
-        });
+        work(false);
       }, HOUR_MS).unref(),
     );
     return {
@@ -141,6 +149,7 @@ export async function startLedger(options: StartOptions): Promise<RunningLedger>
       async close() {
         for (const timer of timers) clearInterval(timer);
         await app.close();
+        await working;
         await publish().catch(() => undefined);
         await projector.close();
         await thread.close();

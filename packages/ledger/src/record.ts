@@ -5,11 +5,11 @@ import { equalBytes, toBase64 } from "@spur/verifier/bytes";
 import { slotSalts } from "@spur/verifier/payload/commitment";
 import { leafHash } from "@spur/verifier/tlog/merkle";
 import { canonicalText, type JsonObject } from "@spur/verifier/statement/canonical";
-import { parseEntry } from "@spur/verifier/statement/entry";
+import { parseEntry, type Entry } from "@spur/verifier/statement/entry";
 import { PREDICATES } from "@spur/verifier/statement/predicates";
 import type { CoreDraft } from "./core.ts";
 import type { Draft, JournalInfo, Recorded, Recorder } from "./draft.ts";
-import { SpurError } from "./errors.ts";
+import { diskErrorByName, SpurError } from "./errors.ts";
 import type { LedgerThread } from "./ledger-thread.ts";
 import { prepare, type Prepared } from "./prepare.ts";
 import { writeManyDurable } from "./storage/durable-file.ts";
@@ -31,6 +31,15 @@ export interface Opened {
 /** A removal in three words for the core: which draft orders it, or ends it. */
 type Marks = { readonly orders?: string; readonly completes?: string };
 
+/** What `content: none` leaves in memory. */
+interface Kept {
+  readonly sealed: Sealed;
+  /** As many as the predicate has. */
+  readonly slots: readonly (Uint8Array | undefined)[];
+  readonly index: number;
+  readonly untilMs: number;
+}
+
 const KEEP_MS = 600_000;
 const DRAIN_MS = 30_000;
 
@@ -43,7 +52,8 @@ export class Ledger implements Recorder {
   readonly #data: string;
   readonly #now: () => number;
   /** `content: none`: what the caller's receipt needs, ten minutes long. */
-  readonly #kept = new Map<string, { sealed: Sealed; slots: Draft["slots"]; index: number; owner: string; untilMs: number }>();
+  readonly #kept = new Map<string, Kept>();
+  #sweep: NodeJS.Timeout | undefined;
   /** Journal rows that are open, by rec. */
   readonly #pending = new Map<string, string>();
   /** Admitted opens: a removal waits for them. */
@@ -76,7 +86,11 @@ export class Ledger implements Recorder {
     const prepared = drafts.map((draft) => prepare(draft, at));
     const files = prepared.flatMap((one) => one.files);
     // Crash after this: files that no row names; the next start collects them.
-    if (files.length > 0) await writeManyDurable(files.map(({ path, bytes }) => ({ path: join(this.#data, path), bytes })));
+    if (files.length > 0) {
+      await writeManyDurable(files.map(({ path, bytes }) => ({ path: join(this.#data, path), bytes }))).catch((error: unknown) => {
+        throw diskErrorByName(error);
+      });
+    }
     let entries: { index: number; leaf: Uint8Array }[];
     try {
       entries = await this.#thread.commit({
@@ -107,12 +121,24 @@ export class Ledger implements Recorder {
   }
 
   #keep(draft: Draft, sealed: Sealed, index: number): void {
-    const now = this.#now();
-    for (const [rec, { untilMs }] of this.#kept) {
-      if (untilMs > now) break; // insertion order is order of expiry
-      this.#kept.delete(rec);
-    }
-    this.#kept.set(draft.rec, { sealed, slots: draft.slots, index, owner: draft.owner, untilMs: now + KEEP_MS });
+    const known = PREDICATES.get(draft.predicateType)?.slots ?? [];
+    this.#kept.set(draft.rec, { sealed, slots: known.map((_, i) => draft.slots?.[i]), index, untilMs: this.#now() + KEEP_MS });
+    this.#sweepLater(KEEP_MS);
+  }
+
+  // Ten minutes are a promise: what is kept goes even if nothing else ever comes.
+  #sweepLater(afterMs: number): void {
+    this.#sweep ??= setTimeout(() => {
+      this.#sweep = undefined;
+      const now = this.#now();
+      for (const [rec, { untilMs, sealed }] of this.#kept) {
+        if (untilMs > now) break; // insertion order is order of expiry
+        sealed.dek.fill(0);
+        this.#kept.delete(rec);
+      }
+      const next = this.#kept.values().next().value;
+      if (next !== undefined) this.#sweepLater(Math.min(KEEP_MS, Math.max(1000, next.untilMs - now)));
+    }, afterMs).unref();
   }
 
   /** The stored result if every draft stands in the log with these very bytes, written by the same key; else nothing. */
@@ -120,12 +146,10 @@ export class Ledger implements Recorder {
     const found: Recorded[] = [];
     for (const draft of drafts) {
       const place = await this.#thread.call("locate", draft.rec);
-      if (place?.owner !== draft.owner || draft.dsse !== undefined) return undefined;
+      if (place?.owner !== draft.owner) return undefined;
       const bytes = await this.entryBytes(place.index);
       const entry = parseEntry(bytes);
-      const references = (value: unknown): unknown => JSON.parse(JSON.stringify(value), (name, member: unknown) => (name === "index" ? undefined : member)) as unknown;
-      if (canonicalText(references(entry.predicate) as JsonObject) !== canonicalText(draft.predicate)) return undefined;
-      if (entry.predicateType !== draft.predicateType) return undefined;
+      if (!saysTheSame(entry, draft)) return undefined;
       if (entry.commitment !== undefined) {
         // No fingerprint of the content is kept: it is opened and compared, in memory.
         const opened = await this.openInside(draft.rec);
@@ -147,6 +171,7 @@ export class Ledger implements Recorder {
     const length = Buffer.alloc(4);
     length.writeUInt32BE(header.length);
     const { ct, dek } = sealJournal(Buffer.from(rec, "hex"), Buffer.concat([length, header, request]));
+    if (this.#pending.has(rec)) throw new SpurError("record/rec-used", `rec ${rec} is taken`, { status: 409 });
     this.#pending.set(rec, owner);
     try {
       await this.#thread.commit({ kind: "journal", rec, owner, ct, dek });
@@ -214,14 +239,8 @@ export class Ledger implements Recorder {
   async openInside(rec: string): Promise<Opened> {
     const kept = this.#kept.get(rec);
     if (kept !== undefined && kept.untilMs > this.#now()) {
-      const slots = kept.sealed;
-      const n = (PREDICATES.get("spur:output/v1") as { slots: readonly string[] }).slots.length;
-      return {
-        index: kept.index,
-        commitment: slots.commitment,
-        slots: Array.from({ length: n }, (_, i) => kept.slots?.[i]),
-        salts: slotSalts(slots.dek, n),
-      };
+      const { sealed, slots, index } = kept;
+      return { index, commitment: sealed.commitment, slots, salts: slotSalts(sealed.dek, slots.length) };
     }
     if (kept !== undefined) throw new SpurError("receipt/expired", rec, { status: 410 });
     this.#opening.set(rec, (this.#opening.get(rec) ?? 0) + 1);
@@ -229,10 +248,10 @@ export class Ledger implements Recorder {
       const found = await this.#thread.call("unwrap", rec);
       const entry = parseEntry(await this.entryBytes(found.index));
       if (entry.commitment === undefined) throw new SpurError("record/no-content", rec, { status: 410 });
-      const ct = found.ct ?? (await readFile(join(this.#data, found.file as string)));
+      const ct = found.ct ?? (await this.#payloadFile(rec, found.file));
       const blobs = new Map<number, Buffer>();
       for (const [slot, file] of Object.entries(JSON.parse(found.blobs ?? "{}") as Record<string, string>)) {
-        blobs.set(Number(slot), await readFile(join(this.#data, file)));
+        blobs.set(Number(slot), await this.#payloadFile(rec, file));
       }
       const slots = unseal(Buffer.from(rec, "hex"), { dek: found.dek, ct, commitment: entry.commitment }, (slot) => blobs.get(slot) ?? Buffer.alloc(0));
       return { index: found.index, commitment: entry.commitment, slots, salts: slotSalts(found.dek, slots.length) };
@@ -241,6 +260,13 @@ export class Ledger implements Recorder {
       if (left === 0) this.#opening.delete(rec);
       else this.#opening.set(rec, left);
     }
+  }
+
+  async #payloadFile(rec: string, file: string | undefined): Promise<Buffer> {
+    return readFile(join(this.#data, file ?? "")).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== "ENOENT" && error.code !== "EISDIR") throw diskErrorByName(error);
+      throw new SpurError("vault/content-missing", `${rec}: its ciphertext is gone, and no removal is on record`, { status: 500, cause: error });
+    });
   }
 
   /** A signed receipt (formats §3); `seen` covers the entry before it leaves. */
@@ -273,6 +299,23 @@ export class Ledger implements Recorder {
     }
   }
 }
+
+/** Whether an entry is what recording the draft would give, but for hour, numbers and content. */
+function saysTheSame(entry: Entry, draft: Draft): boolean {
+  if (entry.evidence !== draft.evidence || entry.retention !== draft.retention) return false;
+  if (entry.dsse !== undefined || draft.dsse !== undefined) return entry.dsse !== undefined && draft.dsse !== undefined && envelopeText(entry.dsse) === envelopeText(draft.dsse);
+  // A draft names recs; their indexes were found here.
+  const named = JSON.parse(canonicalText(entry.predicate), (name, member: unknown) => (name === "index" ? undefined : member)) as JsonObject;
+  return (
+    entry.predicateType === draft.predicateType &&
+    canonicalText(named) === canonicalText(draft.predicate) &&
+    sameValue(entry.sha256, draft.digests?.sha256) &&
+    sameValue(entry.rowsRoot, draft.digests?.spurRowsV1)
+  );
+}
+
+const envelopeText = ({ payload, payloadType, signatures }: NonNullable<Draft["dsse"]>): string =>
+  JSON.stringify([payloadType, toBase64(payload), ...signatures.map(({ keyid, sig }) => [keyid, toBase64(sig)])]);
 
 function sameValue(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
   return a === undefined || b === undefined ? a === b : equalBytes(a, b);

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, readdirSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { cp } from "node:fs/promises";
 import { join } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
@@ -11,6 +11,7 @@ import { formatBundlePath, formatTilePath, parseBundle } from "@spur/verifier/tl
 import { parseEntry, type Entry } from "@spur/verifier/statement/entry";
 import { SpurError } from "./errors.ts";
 import { LedgerThread } from "./ledger-thread.ts";
+import { readFullBundle } from "./log/read-log.ts";
 import { readEdge } from "./log/recover.ts";
 import { readSeen } from "./log/seen.ts";
 import { readSigningKey } from "./log/signing-key.ts";
@@ -44,7 +45,8 @@ const WIDTH = 256;
 export async function recover(options: { data: string; keys: string; from: string | readonly string[]; now?: () => number }): Promise<Recovery> {
   const { data, keys } = options;
   const sources = typeof options.from === "string" ? [options.from] : options.from;
-  if (!existsSync(join(data, "ledger.sqlite"))) await copyBackup(data, sources);
+  const copied = !existsSync(join(data, "ledger.sqlite"));
+  if (copied) await copyBackup(data, sources);
   const locks = [lockFolder(data), lockFolder(keys)];
   let result: Recovery;
   let database: DatabaseSync | undefined;
@@ -52,6 +54,11 @@ export async function recover(options: { data: string; keys: string; from: strin
     adopt(locks);
     database = openDatabase(join(data, "ledger.sqlite"));
     result = await takeForward(database, options, sources);
+  } catch (error) {
+    database?.close();
+    database = undefined;
+    if (copied) emptyAgain(data); // what was copied in vain goes: the folder is as it was
+    throw error;
   } finally {
     database?.close();
     for (const lock of locks) lock.release();
@@ -60,10 +67,15 @@ export async function recover(options: { data: string; keys: string; from: strin
   return result;
 }
 
+/** The lock file stays: it is held, and a start makes one anyway. */
+function emptyAgain(data: string): void {
+  for (const name of readdirSync(data)) if (!name.startsWith("lock.sqlite")) rmSync(join(data, name), { recursive: true });
+}
+
 async function copyBackup(data: string, sources: readonly string[]): Promise<void> {
   const backup = sources.find((from) => existsSync(join(from, "ledger.sqlite")));
   if (backup === undefined) throw new SpurError("recover/no-backup", `${data} is empty and no backup was named`, { hint: "Name one with --from FOLDER." });
-  if (existsSync(data) && readdirSync(data).length > 0) throw new SpurError("recover/not-empty", `${data} holds other files`, { hint: "Name an empty folder with --data." });
+  if (existsSync(data) && readdirSync(data).some((name) => !name.startsWith("lock.sqlite"))) throw new SpurError("recover/not-empty", `${data} holds other files`, { hint: "Name an empty folder with --data." });
   makeFolder(data);
   await cp(backup, data, { recursive: true });
 }
@@ -102,6 +114,13 @@ async function takeForward(database: DatabaseSync, { data, keys }: { data: strin
     }
   }
   const keyring = openKeyring(vault, keys, Buffer.from(vault.meta("root_id") ?? []).toString("utf8"));
+  const rowsFrom = log.firstRow() ?? head.size;
+  const entryAt = (index: number): Entry => {
+    const row = added[index - head.size]?.entry;
+    if (row !== undefined) return row;
+    if (index >= rowsFrom) return parseEntry(log.rows(index, 1)[0]?.bytes as Uint8Array);
+    return parseEntry(readFullBundle(join(data, "log"), Math.floor(index / WIDTH))[index % WIDTH] as Uint8Array);
+  };
   let lost = 0;
   log.write(() => {
     database.prepare("update head set size = ?, root = ? where one = 1").run(tree.size, rootOfTree(tree));
@@ -111,7 +130,7 @@ async function takeForward(database: DatabaseSync, { data, keys }: { data: strin
       database.prepare("insert into entries values (?, ?)").run(index, bytes);
       database.prepare("insert into recs values (?, ?, '')").run(Buffer.from(entry.rec, "hex"), index);
       database.prepare("insert or replace into registers values (?, ?, ?)").run(entry.reg, entry.seq, index);
-      if (entry.commitment !== undefined) {
+      if (entry.commitment !== undefined && !keptNothing(entry, entryAt)) {
         const serial = vault.nextSerial();
         vault.insertPayload(serial, index, null, null, null, null);
         vault.markLost(serial);
@@ -123,6 +142,11 @@ async function takeForward(database: DatabaseSync, { data, keys }: { data: strin
   });
   vault.truncateWal();
   return { sizeBefore: head.size, size: tree.size, lostContents: lost, rootKey: keyring === undefined ? "replaced" : "kept" };
+}
+
+/** `content: none`: what was never kept is not lost. */
+function keptNothing(entry: Entry, entryAt: (index: number) => Entry): boolean {
+  return entry.references.some(({ role, target }) => role === "deployment" && entryAt(target.index).predicate["contentDays"] === 0);
 }
 
 function openKeyring(vault: VaultStore, keys: string, rootId: string): Keyring | undefined {

@@ -15,7 +15,9 @@ import {
 } from "./log-support.ts"; // prettier-ignore
 
 vi.mock("node:fs", async (original) => (await import("./durable-points.ts")).watchedFs(await original()));
-vi.mock("node:fs/promises", async (original) => (await import("./durable-points.ts")).watchedFsPromises(await original()));
+vi.mock("node:fs/promises", async (original) =>
+  (await import("./durable-points.ts")).watchedFsPromises(await original()),
+);
 
 /** What the story has promised to its callers so far. */
 interface Promised {
@@ -42,8 +44,20 @@ async function story(pair: Pair, told: Promised): Promise<Core> {
   const large = sealedDraft([secret("large", 80_000), secret("huge", 1_100_000 + LARGE)]);
   for (const draft of [keep, small, large]) promise(told, [commitOne(core, await ready(pair, draft))]);
   // Over the first full tile, in two transactions.
-  promise(told, appendAll(core, Array.from({ length: 250 }, () => plainDraft())));
-  promise(told, appendAll(core, Array.from({ length: 20 }, () => plainDraft())));
+  promise(
+    told,
+    appendAll(
+      core,
+      Array.from({ length: 250 }, () => plainDraft()),
+    ),
+  );
+  promise(
+    told,
+    appendAll(
+      core,
+      Array.from({ length: 20 }, () => plainDraft()),
+    ),
+  );
   await core.publish();
   core.prune();
   core.signReceipts(["a receipt\n"]);
@@ -68,11 +82,13 @@ async function auditLeft(left: Pair, told: Promised): Promise<void> {
     if (open.length > 0) {
       core.destroy(open.map(({ rec }) => rec));
       for (const { rec, order } of open) {
-        const orderRec = (JSON.parse(Buffer.from(core.read(order, 1)[0] as Uint8Array).toString()) as { rec: string }).rec;
+        const orderRec = (JSON.parse(Buffer.from(core.read(order, 1)[0] as Uint8Array).toString()) as { rec: string })
+          .rec;
         commitOne(core, await ready(left, removalDraft(rec, orderRec), { completes: rec }));
       }
     }
-    for (const rec of [...told.removed, ...open.map(({ rec }) => rec)]) expect(await codeOf(() => core.unwrap(rec))).toBe("record/removed");
+    for (const rec of [...told.removed, ...open.map(({ rec }) => rec)])
+      expect(await codeOf(() => core.unwrap(rec))).toBe("record/removed");
     appendAll(core, [plainDraft()]);
     await core.publish();
     const audited = auditFolder(left.data, core.info.vkey);
@@ -96,39 +112,48 @@ afterEach(() => {
 });
 afterAll(removeFolders);
 
-const describeStep = ({ at, what, path, when }: Step): string => `${when} ${what} ${path.split("/").slice(-3).join("/")} (step ${at})`;
+const describeStep = ({ at, what, path, when }: Step): string =>
+  `${when} ${what} ${path.split("/").slice(-3).join("/")} (step ${at})`;
 
 describe("a crash", () => {
-  it("at any durable step leaves a folder that starts again, loses nothing that was promised, and passes an audit", { timeout: 90_000 }, async () => {
-    const pair = newPair();
-    const told = promised();
-    const left: { step: string; pair: Pair; told: Promised }[] = [];
-    listen((step) => {
-      // The same folders twice in a row say nothing new: "after" one step is "before" the next.
-      if (step.when === "after" && step.what !== "commit") return;
-      const checkpoint = publishedIn(pair);
-      left.push({
-        step: describeStep(step),
-        pair: copyPair(pair),
-        told: { acknowledged: new Map(told.acknowledged), removed: new Set(told.removed), ...(checkpoint === undefined ? {} : { checkpoint }) },
+  it(
+    "at any durable step leaves a folder that starts again, loses nothing that was promised, and passes an audit",
+    { timeout: 120_000 },
+    async () => {
+      const pair = newPair();
+      const told = promised();
+      const left: { step: string; pair: Pair; told: Promised }[] = [];
+      listen((step) => {
+        // The same folders twice in a row say nothing new: "after" one step is "before" the next.
+        if (step.when === "after" && step.what !== "commit") return;
+        const checkpoint = publishedIn(pair);
+        left.push({
+          step: describeStep(step),
+          pair: copyPair(pair),
+          told: {
+            acknowledged: new Map(told.acknowledged),
+            removed: new Set(told.removed),
+            ...(checkpoint === undefined ? {} : { checkpoint }),
+          },
+        });
       });
-    });
-    const core = await story(pair, told);
-    listen(undefined);
-    await core.close();
-    expect(left.length).toBeGreaterThan(100);
-    const faults: string[] = [];
-    for (const one of left) {
-      const code = await codeOf(() => auditLeft(one.pair, one.told));
-      if (code !== "none") faults.push(`crash ${one.step}: ${code}`);
-      removeFolder(one.pair);
-    }
-    expect(faults).toEqual([]);
-  });
+      const core = await story(pair, told);
+      listen(undefined);
+      await core.close();
+      expect(left.length).toBeGreaterThan(100);
+      const faults: string[] = [];
+      for (const one of left) {
+        const code = await codeOf(() => auditLeft(one.pair, one.told));
+        if (code !== "none") faults.push(`crash ${one.step}: ${code}`);
+        removeFolder(one.pair);
+      }
+      expect(faults).toEqual([]);
+    },
+  );
 });
 
 describe.each(["EIO", "ENOSPC"] as const)("%s", (code) => {
-  it("at any durable step is told, and nothing that was promised is lost", { timeout: 90_000 }, async () => {
+  it("at any durable step is told, and nothing that was promised is lost", { timeout: 120_000 }, async () => {
     const steps: Step[] = [];
     listen((step) => steps.push(step));
     const dry = await story(newPair(), promised());
@@ -137,7 +162,9 @@ describe.each(["EIO", "ENOSPC"] as const)("%s", (code) => {
     const faults: string[] = [];
     // Every step fails once: EIO after it was done (a sync that lies), ENOSPC before.
     const when = code === "EIO" ? "after" : "before";
-    for (const chosen of steps.filter((step) => step.when === when && (step.at % 4 === 0 || ["commit", "checkpoint", "unlink"].includes(step.what)))) {
+    for (const chosen of steps.filter(
+      (step) => step.when === when && (step.at % 4 === 0 || ["commit", "checkpoint", "unlink"].includes(step.what)),
+    )) {
       const pair = newPair();
       const told = promised();
       listen((step) => {
@@ -151,7 +178,9 @@ describe.each(["EIO", "ENOSPC"] as const)("%s", (code) => {
       const checkpoint = publishedIn(pair);
       const left = copyPair(pair);
       await open?.close().catch(() => undefined);
-      const audit = await codeOf(() => auditLeft(left, { ...told, ...(checkpoint === undefined ? {} : { checkpoint }) }));
+      const audit = await codeOf(() =>
+        auditLeft(left, { ...told, ...(checkpoint === undefined ? {} : { checkpoint }) }),
+      );
       removeFolder(pair);
       removeFolder(left);
       if (audit !== "none") faults.push(`${code} ${describeStep(chosen)} (told: ${fault}): ${audit}`);
@@ -176,7 +205,13 @@ describe("files that cannot be written", () => {
     expect(core.prune()).toBe(false);
     // Ends of answers and removals still pass, many of them: they wait for no file.
     for (let i = 0; i < 40; i++) {
-      core.commit([{ kind: "append", essential: true, drafts: Array.from({ length: 256 }, () => prepare(plainDraft(), NOW_MS).draft) }]);
+      core.commit([
+        {
+          kind: "append",
+          essential: true,
+          drafts: Array.from({ length: 256 }, () => prepare(plainDraft(), NOW_MS).draft),
+        },
+      ]);
     }
     expect(await codeOf(() => core.publish())).not.toBe("none");
     expect(core.behind).toBe(false);

@@ -1,6 +1,19 @@
 // What must stop a start: older copies, clones, strangers' folders, flipped bits. Nothing is signed, written or deleted then.
 import { execFileSync, spawn } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, truncateSync, unlinkSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
@@ -18,14 +31,20 @@ afterAll(removeFolders);
 async function refusal(pair: Pair): Promise<string> {
   const look = (): string[] =>
     allFiles(pair.data, pair.keys)
-      .filter(({ path }) => !/-(shm|journal)$|lock\.sqlite$/.test(path) && !(path.endsWith("-wal") && statSync(path).size === 0))
+      .filter(
+        ({ path }) =>
+          !/-(shm|journal)$|lock\.sqlite$/.test(path) && !(path.endsWith("-wal") && statSync(path).size === 0),
+      )
       .map(({ path, bytes }) => `${path} ${bytes.toString("base64")}`);
   const before = look();
   const code = await codeOf(async () => {
     await (await openCore(pair)).close();
   });
   // SQLite's last connection moves its write-ahead log into the database: no entry and no key is lost by that.
-  if (code !== "none" && !existsSync(join(pair.data, "ledger.sqlite-wal"))) expect(look().filter((line) => !line.includes("ledger.sqlite"))).toEqual(before.filter((line) => !line.includes("ledger.sqlite")));
+  if (code !== "none" && !existsSync(join(pair.data, "ledger.sqlite-wal")))
+    expect(look().filter((line) => !line.includes("ledger.sqlite"))).toEqual(
+      before.filter((line) => !line.includes("ledger.sqlite")),
+    );
   return code;
 }
 
@@ -74,7 +93,8 @@ describe("an older copy of the data folder", () => {
     const after = copyPair(pair);
     putBack(old, pair, ["data"]); // its root key is destroyed now: still "an older copy" is what the operator reads
     expect(await refusal(pair)).toBe("log/rolled-back");
-    for (const name of readdirSync(old.keys).filter((file) => file.startsWith("root."))) cpSync(join(old.keys, name), join(pair.keys, name));
+    for (const name of readdirSync(old.keys).filter((file) => file.startsWith("root.")))
+      cpSync(join(old.keys, name), join(pair.keys, name));
     expect(await refusal(pair)).toBe("log/rolled-back");
     putBack(after, pair, ["data", "keys"]);
     await growAndPublish(pair, 3);
@@ -97,7 +117,8 @@ describe("an older copy of the data folder", () => {
     const pair = await made(200);
     const old = copyPair(pair);
     await growAndPublish(pair, 100);
-    for (const name of readdirSync(pair.data).filter((file) => file.startsWith("ledger.sqlite"))) unlinkSync(join(pair.data, name));
+    for (const name of readdirSync(pair.data).filter((file) => file.startsWith("ledger.sqlite")))
+      unlinkSync(join(pair.data, name));
     cpSync(join(old.data, "ledger.sqlite"), join(pair.data, "ledger.sqlite"));
     cpSync(join(old.keys, "seen"), join(pair.keys, "seen"));
     expect(await refusal(pair)).toBe("log/rolled-back"); // the published checkpoint
@@ -184,11 +205,15 @@ describe("a second process", () => {
     const source = `import { Core } from ${JSON.stringify(new URL("../src/core.ts", import.meta.url).href)};
       await Core.open({ data: ${JSON.stringify(pair.data)}, keys: ${JSON.stringify(pair.keys)}, origin: "x", now: () => performance.now() });
       process.stdout.write("open"); setInterval(() => undefined, 1000);`;
-    const child = spawn(process.execPath, ["--input-type=module", "-e", source], { stdio: ["ignore", "pipe", "inherit"] });
+    const child = spawn(process.execPath, ["--input-type=module", "-e", source], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
     const gone = new Promise((resolve) => child.once("exit", resolve));
     await new Promise((resolve) => child.stdout.once("data", resolve));
     expect(await codeOf(() => openCore(pair))).toBe("data/locked");
-    expect(() => execFileSync(process.execPath, ["--input-type=module", "-e", source], { stdio: "pipe" })).toThrow(/data\/locked/);
+    expect(() => execFileSync(process.execPath, ["--input-type=module", "-e", source], { stdio: "pipe" })).toThrow(
+      /data\/locked/,
+    );
     child.kill("SIGKILL");
     await gone;
     await growAndPublish(pair, 1);
@@ -222,7 +247,8 @@ function corrupt(pair: Pair, sql: string): void {
 describe("a flipped bit", () => {
   const tile = (level: number, index: number, width = 256): string => formatTilePath({ level, index, width });
   const bundle = (index: number): string => formatBundlePath({ index, width: 256 });
-  const lastRoot = (pair: Pair): string => join(pair.keys, readdirSync(pair.keys).find((name) => name.startsWith("root.")) as string);
+  const lastRoot = (pair: Pair): string =>
+    join(pair.keys, readdirSync(pair.keys).find((name) => name.startsWith("root.")) as string);
 
   it.each<[string, (pair: Pair) => void, string]>([
     ["the last full tile", (pair) => { flip(join(pair.data, "log", tile(0, 0))); }, "log/damaged"],
@@ -271,30 +297,34 @@ describe("a flipped bit", () => {
 });
 
 describe("recovery", () => {
-  it("starts where a crash came between a commit over 65,536 entries and its upper tiles", { timeout: 30_000 }, async () => {
-    const pair = newPair();
-    let core = await openCore(pair);
-    grow(core, 65_500, 8192);
-    await core.publish();
-    while (core.prune(65_536));
-    // The tiles' folder is a file while the last commit is made: nothing can be written any more.
-    const kept = join(pair.data, "kept");
-    renameSync(join(pair.data, "log", "tile"), kept);
-    writeFileSync(join(pair.data, "log", "tile"), "");
-    grow(core, 65_536 + 300 - 65_500, 8192);
-    expect(await codeOf(() => core.publish())).not.toBe("none");
-    expect(await codeOf(() => core.signReceipts(["r\n"]))).toBe("none");
-    rmSync(join(pair.data, "log", "tile"));
-    renameSync(kept, join(pair.data, "log", "tile"));
-    const left = copyPair(pair);
-    await core.close();
-    core = await openCore(left);
-    expect(core.size).toBe(65_836);
-    await core.publish();
-    const audited = auditFolder(left.data, core.info.vkey);
-    expect(audited.size).toBe(65_836);
-    await core.close();
-  });
+  it(
+    "starts where a crash came between a commit over 65,536 entries and its upper tiles",
+    { timeout: 120_000 },
+    async () => {
+      const pair = newPair();
+      let core = await openCore(pair);
+      grow(core, 65_500, 8192);
+      await core.publish();
+      while (core.prune(65_536));
+      // The tiles' folder is a file while the last commit is made: nothing can be written any more.
+      const kept = join(pair.data, "kept");
+      renameSync(join(pair.data, "log", "tile"), kept);
+      writeFileSync(join(pair.data, "log", "tile"), "");
+      grow(core, 65_536 + 300 - 65_500, 8192);
+      expect(await codeOf(() => core.publish())).not.toBe("none");
+      expect(await codeOf(() => core.signReceipts(["r\n"]))).toBe("none");
+      rmSync(join(pair.data, "log", "tile"));
+      renameSync(kept, join(pair.data, "log", "tile"));
+      const left = copyPair(pair);
+      await core.close();
+      core = await openCore(left);
+      expect(core.size).toBe(65_836);
+      await core.publish();
+      const audited = auditFolder(left.data, core.info.vkey);
+      expect(audited.size).toBe(65_836);
+      await core.close();
+    },
+  );
 
   it("writes tiles and bundles again that are gone while their entries are still rows", async () => {
     const pair = newPair();
@@ -313,7 +343,11 @@ describe("recovery", () => {
   it("keeps the hours from going back when the clock did between two starts", async () => {
     const pair = newPair();
     let core = await openCore(pair);
-    appendAll(core, Array.from({ length: 256 }, () => plainDraft()), NOW_MS + 7_200_000);
+    appendAll(
+      core,
+      Array.from({ length: 256 }, () => plainDraft()),
+      NOW_MS + 7_200_000,
+    );
     await core.publish();
     while (core.prune());
     await core.close();
@@ -324,12 +358,20 @@ describe("recovery", () => {
       await core.close();
     }
     const { entries } = auditFolder(pair.data, core.info.vkey);
-    expect(entries.slice(-3).map((bytes) => parseEntry(bytes).at)).toEqual(["2026-11-22T06Z", "2026-11-22T06Z", "2026-11-22T07Z"]);
+    expect(entries.slice(-3).map((bytes) => parseEntry(bytes).at)).toEqual([
+      "2026-11-22T06Z",
+      "2026-11-22T06Z",
+      "2026-11-22T07Z",
+    ]);
   });
 
   it("sweeps what crashes left, in both folders, once all checks have passed", async () => {
     const pair = await made(20);
-    const litter = [join(pair.data, "log", "checkpoint.00000000.tmp"), join(pair.keys, "seen.00000000.tmp"), join(pair.keys, "root.0123456789abcdef.00000000.tmp")];
+    const litter = [
+      join(pair.data, "log", "checkpoint.00000000.tmp"),
+      join(pair.keys, "seen.00000000.tmp"),
+      join(pair.keys, "root.0123456789abcdef.00000000.tmp"),
+    ];
     for (const path of litter) writeFileSync(path, "x");
     const truth = readFileSync(join(pair.keys, "seen"));
     writeFileSync(join(pair.keys, "seen"), truth.toString().replace("\n20\n", "\n21\n"));
@@ -359,7 +401,11 @@ describe("recovery", () => {
     core = await openCore(pair);
     expect(files().every((path) => path.includes(kept.rec))).toBe(true);
     const { file, blobs } = core.unwrap(kept.rec);
-    expect(files().sort()).toEqual([file as string, ...Object.values(JSON.parse(blobs as string) as object)].map((path) => join(pair.data, path as string)).sort());
+    expect(files().sort()).toEqual(
+      [file as string, ...Object.values(JSON.parse(blobs as string) as object)]
+        .map((path) => join(pair.data, path as string))
+        .sort(),
+    );
     await core.close();
   });
 });

@@ -40,35 +40,42 @@ describe("plan", () => {
   it("numbers any mixture of good and bad groups so that an outsider's audit passes", () => {
     const kind = fc.constantFrom("plain", "sealed", "back", "forward", "again", "self");
     fc.assert(
-      fc.property(fc.array(fc.array(fc.array(kind, { minLength: 1, maxLength: 4 }), { maxLength: 6 }), { maxLength: 6 }), (batches) => {
-        const one = log();
-        const known: string[] = [];
-        for (const batch of batches) {
-          const groups = batch.map((group) =>
-            group.map((what) => {
-              const rec = newRec();
-              if (what === "sealed") return draftOf(sealedDraft(undefined, rec));
-              if (what === "back" && known.length > 0) return draftOf(linkedDraft(known[known.length - 1] as string, rec));
-              if (what === "forward") return draftOf(linkedDraft(newRec(), rec));
-              if (what === "self") return draftOf(linkedDraft(rec, rec));
-              if (what === "again" && known.length > 0) return draftOf(plainDraft(known[0]));
-              return draftOf(plainDraft(rec));
-            }),
-          );
-          const results = one.add(groups);
-          results.forEach((result, i) => {
-            const bad = (batch[i] as string[]).some((what) => what === "forward" || what === "self" || (what === "again" && known.length > 0));
-            // `known` grew only by earlier batches: inside a batch a group is judged by what stood before it.
-            if (bad) expect("refused" in result).toBe(true);
-            if ("entries" in result) expect(result.entries.map(({ rec }) => rec)).toEqual(groups[i]?.map(({ rec }) => rec));
-          });
-          results.forEach((result) => {
-            if ("entries" in result) known.push(...result.entries.map(({ rec }) => rec));
-          });
-        }
-        auditEntries(one.entries);
-        expect(one.root()).toEqual(rootOf(one.entries.map(leafHash)));
-      }),
+      fc.property(
+        fc.array(fc.array(fc.array(kind, { minLength: 1, maxLength: 4 }), { maxLength: 6 }), { maxLength: 6 }),
+        (batches) => {
+          const one = log();
+          const known: string[] = [];
+          for (const batch of batches) {
+            const groups = batch.map((group) =>
+              group.map((what) => {
+                const rec = newRec();
+                if (what === "sealed") return draftOf(sealedDraft(undefined, rec));
+                if (what === "back" && known.length > 0)
+                  return draftOf(linkedDraft(known[known.length - 1] as string, rec));
+                if (what === "forward") return draftOf(linkedDraft(newRec(), rec));
+                if (what === "self") return draftOf(linkedDraft(rec, rec));
+                if (what === "again" && known.length > 0) return draftOf(plainDraft(known[0]));
+                return draftOf(plainDraft(rec));
+              }),
+            );
+            const results = one.add(groups);
+            results.forEach((result, i) => {
+              const bad = (batch[i] as string[]).some(
+                (what) => what === "forward" || what === "self" || (what === "again" && known.length > 0),
+              );
+              // `known` grew only by earlier batches: inside a batch a group is judged by what stood before it.
+              if (bad) expect("refused" in result).toBe(true);
+              if ("entries" in result)
+                expect(result.entries.map(({ rec }) => rec)).toEqual(groups[i]?.map(({ rec }) => rec));
+            });
+            results.forEach((result) => {
+              if ("entries" in result) known.push(...result.entries.map(({ rec }) => rec));
+            });
+          }
+          auditEntries(one.entries);
+          expect(one.root()).toEqual(rootOf(one.entries.map(leafHash)));
+        },
+      ),
       { numRuns: 120 },
     );
   });
@@ -77,11 +84,22 @@ describe("plan", () => {
     const one = log();
     const first = plainDraft();
     const lost = plainDraft();
-    const results = one.add([[draftOf(first)], [draftOf(lost), draftOf(linkedDraft(newRec()))], [draftOf(linkedDraft(first.rec))]]);
-    expect(results.map((result) => ("refused" in result ? result.refused.code : result.entries.length))).toEqual([1, "reference/forward", 1]);
+    const results = one.add([
+      [draftOf(first)],
+      [draftOf(lost), draftOf(linkedDraft(newRec()))],
+      [draftOf(linkedDraft(first.rec))],
+    ]);
+    expect(results.map((result) => ("refused" in result ? result.refused.code : result.entries.length))).toEqual([
+      1,
+      "reference/forward",
+      1,
+    ]);
     expect(one.index.has(lost.rec)).toBe(false);
     // What stood in the refused group is free again, in the same batch too.
-    expect(one.add([[draftOf(linkedDraft(lost.rec))], [draftOf(lost)]]).map((result) => "refused" in result)).toEqual([true, false]);
+    expect(one.add([[draftOf(linkedDraft(lost.rec))], [draftOf(lost)]]).map((result) => "refused" in result)).toEqual([
+      true,
+      false,
+    ]);
     auditEntries(one.entries);
   });
 
@@ -92,8 +110,16 @@ describe("plan", () => {
     const a = plainDraft();
     const b = linkedDraft(a.rec);
     const later = linkedDraft(b.rec);
-    const results = one.add([[draftOf(linkedDraft(b.rec)), draftOf(a), draftOf(b)], [draftOf(a), draftOf(b)], [draftOf(later), draftOf(linkedDraft(old.rec))]]);
-    expect(results.map((result) => ("refused" in result ? result.refused.code : "ok"))).toEqual(["reference/forward", "ok", "ok"]);
+    const results = one.add([
+      [draftOf(linkedDraft(b.rec)), draftOf(a), draftOf(b)],
+      [draftOf(a), draftOf(b)],
+      [draftOf(later), draftOf(linkedDraft(old.rec))],
+    ]);
+    expect(results.map((result) => ("refused" in result ? result.refused.code : "ok"))).toEqual([
+      "reference/forward",
+      "ok",
+      "ok",
+    ]);
     auditEntries(one.entries);
   });
 
@@ -104,7 +130,12 @@ describe("plan", () => {
     const twice = plainDraft();
     const b = plainDraft();
     const results = one.add([[draftOf(a)], [draftOf(twice), draftOf(twice)], [draftOf(b)], [draftOf(b)]]);
-    expect(results.map((result) => ("refused" in result ? result.refused.code : "ok"))).toEqual(["record/rec-used", "record/rec-used", "ok", "record/rec-used"]);
+    expect(results.map((result) => ("refused" in result ? result.refused.code : "ok"))).toEqual([
+      "record/rec-used",
+      "record/rec-used",
+      "ok",
+      "record/rec-used",
+    ]);
     expect(one.entries).toHaveLength(2);
   });
 
@@ -113,7 +144,10 @@ describe("plan", () => {
     const draft = draftOf(plainDraft());
     const padded: CoreDraft = { ...draft, tail: [`"x":"${"x".repeat(66_000)}",`] };
     const results = one.add([[padded], [draft]]);
-    expect(results.map((result) => ("refused" in result ? result.refused.code : "ok"))).toEqual(["entry/too-long", "ok"]);
+    expect(results.map((result) => ("refused" in result ? result.refused.code : "ok"))).toEqual([
+      "entry/too-long",
+      "ok",
+    ]);
   });
 
   it("never lets the hours go back, whatever the clock and the order of arrival", () => {

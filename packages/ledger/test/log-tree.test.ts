@@ -31,7 +31,9 @@ describe("the tree's edge", () => {
       tree = grown.tree;
       full.push(...grown.full);
       expect(rootOfTree(tree)).toEqual(rootOf(all.slice(0, size)));
-      expect(tree.partial.map((hashes) => hashes.length)).toEqual(tree.partial.map((_, level) => tileWidth(level, Math.floor(size / 256 ** (level + 1)), size)));
+      expect(tree.partial.map((hashes) => hashes.length)).toEqual(
+        tree.partial.map((_, level) => tileWidth(level, Math.floor(size / 256 ** (level + 1)), size)),
+      );
       expect(treeFromPartials(size, tree.partial).peaks).toEqual(tree.peaks);
     }
     expect(full.map(({ level, index }) => [level, index])).toEqual([[0, 0], [0, 1]]); // prettier-ignore
@@ -63,11 +65,14 @@ describe("the tree's edge", () => {
       const root = rootOf(all.slice(0, size));
       expect(rootOfTree(tree)).toEqual(root);
       expect(tree.partial.map((hashes) => hashes.length).filter((width) => width > 0)).toEqual(
-        [0, 1, 2].map((level) => tileWidth(level, Math.floor(size / 256 ** (level + 1)), size)).filter((width) => width > 0 && width < 256),
+        [0, 1, 2]
+          .map((level) => tileWidth(level, Math.floor(size / 256 ** (level + 1)), size))
+          .filter((width) => width > 0 && width < 256),
       );
       const prover = createProver(size, tileReader(full, tree));
       expect(await prover.root()).toEqual(root);
-      for (const index of [0, 255, 256, 65_279, 65_280, size - 1]) verifyInclusion(leaf(index), index, size, await prover.inclusion(index), root);
+      for (const index of [0, 255, 256, 65_279, 65_280, size - 1])
+        verifyInclusion(leaf(index), index, size, await prover.inclusion(index), root);
     }
     expect(full.filter(({ level }) => level === 1).map(({ index }) => index)).toEqual([0]);
     expect(hash("sha256", Buffer.concat(full.flatMap(({ hashes }) => hashes)))).toHaveLength(64);

@@ -16,7 +16,9 @@ import {
 } from "./log-support.ts"; // prettier-ignore
 
 vi.mock("node:fs", async (original) => (await import("./durable-points.ts")).watchedFs(await original()));
-vi.mock("node:fs/promises", async (original) => (await import("./durable-points.ts")).watchedFsPromises(await original()));
+vi.mock("node:fs/promises", async (original) =>
+  (await import("./durable-points.ts")).watchedFsPromises(await original()),
+);
 
 beforeAll(watchSqlite);
 afterEach(() => {
@@ -43,7 +45,10 @@ async function recordSealed(pair: Pair, core: Core, name: string, sizes: readonl
   const one = await ready(pair, draft);
   commitOne(core, one);
   const dek = (one.sealed as { dek: Uint8Array }).dek;
-  return { draft, secrets: [...(draft.slots as Uint8Array[]).map((value) => value.subarray(0, 4000)), dek, ...slotSalts(dek, 4)] };
+  return {
+    draft,
+    secrets: [...(draft.slots as Uint8Array[]).map((value) => value.subarray(0, 4000)), dek, ...slotSalts(dek, 4)],
+  };
 }
 
 function openAll(pair: Pair, core: Core, draft: Draft): Uint8Array[] {
@@ -51,58 +56,70 @@ function openAll(pair: Pair, core: Core, draft: Draft): Uint8Array[] {
   const entry = parseEntry(core.read(found.index, 1)[0] as Uint8Array);
   const ct = found.ct ?? readFileSync(join(pair.data, found.file as string));
   const blobs = JSON.parse(found.blobs ?? "{}") as Record<string, string>;
-  return unseal(Buffer.from(draft.rec, "hex"), { dek: found.dek, ct, commitment: entry.commitment as Uint8Array }, (slot) =>
-    readFileSync(join(pair.data, blobs[String(slot)] as string)),
+  return unseal(
+    Buffer.from(draft.rec, "hex"),
+    { dek: found.dek, ct, commitment: entry.commitment as Uint8Array },
+    (slot) => readFileSync(join(pair.data, blobs[String(slot)] as string)),
   ).filter((value) => value !== undefined);
 }
 
 const opens = (pair: Pair, core: Core, { draft }: Sealed): boolean =>
-  openAll(pair, core, draft).every((value, i) => Buffer.from(value).equals(Buffer.from(draft.slots?.[i] as Uint8Array)));
+  openAll(pair, core, draft).every((value, i) =>
+    Buffer.from(value).equals(Buffer.from(draft.slots?.[i] as Uint8Array)),
+  );
 
 const SMALL = [300];
 const MIDDLE = [20_000, 400];
 const LARGE = [90_000, 1_300_000];
 
 describe("a removal", () => {
-  it("leaves no trace of text, data key or salt in any file, running, closed and restarted; what survives still opens", { timeout: 20_000 }, async () => {
-    const pair = newPair();
-    let core = await openCore(pair);
-    const doomed: Sealed[] = [];
-    const kept: Sealed[] = [];
-    for (let i = 0; i < 6; i++) {
-      doomed.push(await recordSealed(pair, core, `doomed${i}`, [SMALL, MIDDLE, LARGE][i % 3] as number[]));
-      kept.push(await recordSealed(pair, core, `kept${i}`, [SMALL, MIDDLE, LARGE][i % 3] as number[]));
-    }
-    const all = [...doomed, ...kept];
-    // Never on disk, at no time.
-    expect(filesHolding(all.flatMap(({ secrets }) => secrets), pair.data, pair.keys)).toEqual([]); // prettier-ignore
-    expect(all.every((one) => opens(pair, core, one))).toBe(true);
-    const cts = doomed.flatMap(({ draft }) => {
-      const { ct, file } = core.unwrap(draft.rec);
-      return [Buffer.from(ct ?? readFileSync(join(pair.data, file as string))).subarray(0, 64)];
-    });
-    const roots = readdirSync(pair.keys).filter((name) => name.startsWith("root."));
-    const rootKey = readFileSync(join(pair.keys, roots[0] as string)).subarray(-65, -1);
-    await removeNow(core, doomed.map(({ draft }) => draft.rec)); // prettier-ignore
-    const look = (): void => {
-      expect(filesHolding(all.flatMap(({ secrets }) => secrets), pair.data, pair.keys)).toEqual([]); // prettier-ignore
-      expect(filesHolding([...cts, rootKey], pair.data, pair.keys)).toEqual([]);
-      for (const { draft } of doomed) {
-        expect(core.locate(draft.rec)?.removal).toBe("completed");
-        expect(readdirSync(join(pair.data, "payloads"), { recursive: true }).some((name) => String(name).includes(draft.rec))).toBe(false);
+  it(
+    "leaves no trace of text, data key or salt in any file, running, closed and restarted; what survives still opens",
+    { timeout: 120_000 },
+    async () => {
+      const pair = newPair();
+      let core = await openCore(pair);
+      const doomed: Sealed[] = [];
+      const kept: Sealed[] = [];
+      for (let i = 0; i < 6; i++) {
+        doomed.push(await recordSealed(pair, core, `doomed${i}`, [SMALL, MIDDLE, LARGE][i % 3] as number[]));
+        kept.push(await recordSealed(pair, core, `kept${i}`, [SMALL, MIDDLE, LARGE][i % 3] as number[]));
       }
-      expect(kept.every((one) => opens(pair, core, one))).toBe(true);
-    };
-    look();
-    for (const { draft } of doomed) expect(await codeOf(() => core.unwrap(draft.rec))).toBe("record/removed");
-    await core.publish();
-    await core.close();
-    core = await openCore(pair);
-    look();
-    auditFolder(pair.data, core.info.vkey);
-    expect(readdirSync(pair.keys).filter((name) => name.startsWith("root."))).toHaveLength(1);
-    await core.close();
-  });
+      const all = [...doomed, ...kept];
+      // Never on disk, at no time.
+      expect(filesHolding(all.flatMap(({ secrets }) => secrets), pair.data, pair.keys)).toEqual([]); // prettier-ignore
+      expect(all.every((one) => opens(pair, core, one))).toBe(true);
+      const cts = doomed.flatMap(({ draft }) => {
+        const { ct, file } = core.unwrap(draft.rec);
+        return [Buffer.from(ct ?? readFileSync(join(pair.data, file as string))).subarray(0, 64)];
+      });
+      const roots = readdirSync(pair.keys).filter((name) => name.startsWith("root."));
+      const rootKey = readFileSync(join(pair.keys, roots[0] as string)).subarray(-65, -1);
+      await removeNow(core, doomed.map(({ draft }) => draft.rec)); // prettier-ignore
+      const look = (): void => {
+        expect(filesHolding(all.flatMap(({ secrets }) => secrets), pair.data, pair.keys)).toEqual([]); // prettier-ignore
+        expect(filesHolding([...cts, rootKey], pair.data, pair.keys)).toEqual([]);
+        for (const { draft } of doomed) {
+          expect(core.locate(draft.rec)?.removal).toBe("completed");
+          expect(
+            readdirSync(join(pair.data, "payloads"), { recursive: true }).some((name) =>
+              String(name).includes(draft.rec),
+            ),
+          ).toBe(false);
+        }
+        expect(kept.every((one) => opens(pair, core, one))).toBe(true);
+      };
+      look();
+      for (const { draft } of doomed) expect(await codeOf(() => core.unwrap(draft.rec))).toBe("record/removed");
+      await core.publish();
+      await core.close();
+      core = await openCore(pair);
+      look();
+      auditFolder(pair.data, core.info.vkey);
+      expect(readdirSync(pair.keys).filter((name) => name.startsWith("root."))).toHaveLength(1);
+      await core.close();
+    },
+  );
 
   it("voids every older backup of the data folder, and only what was removed is gone from the true one", async () => {
     const pair = newPair();
@@ -138,13 +155,24 @@ describe("a removal", () => {
     const marked = { ...prepare(order, NOW_MS).draft, orders: doomed.draft.rec };
     commitOne(core, marked);
     expect(await codeOf(() => core.unwrap(doomed.draft.rec))).toBe("record/removed"); // from the order on
-    expect(await codeOf(() => commitOne(core, { ...prepare(removalDraft(doomed.draft.rec), NOW_MS).draft, orders: doomed.draft.rec }))).toBe("removal/already");
+    expect(
+      await codeOf(() =>
+        commitOne(core, { ...prepare(removalDraft(doomed.draft.rec), NOW_MS).draft, orders: doomed.draft.rec }),
+      ),
+    ).toBe("removal/already");
     const unknown = "0".repeat(32);
-    expect(await codeOf(() => commitOne(core, { ...prepare(removalDraft(doomed.draft.rec), NOW_MS).draft, orders: unknown }))).toBe("record/unknown");
+    expect(
+      await codeOf(() =>
+        commitOne(core, { ...prepare(removalDraft(doomed.draft.rec), NOW_MS).draft, orders: unknown }),
+      ),
+    ).toBe("record/unknown");
     expect(core.destroy([doomed.draft.rec])).toEqual([{ rec: doomed.draft.rec, had: true }]);
     expect(core.destroy([doomed.draft.rec])).toEqual([{ rec: doomed.draft.rec, had: true }]);
     expect(core.openRemovals()).toHaveLength(1);
-    commitOne(core, { ...prepare(removalDraft(doomed.draft.rec, order.rec), NOW_MS).draft, completes: doomed.draft.rec });
+    commitOne(core, {
+      ...prepare(removalDraft(doomed.draft.rec, order.rec), NOW_MS).draft,
+      completes: doomed.draft.rec,
+    });
     expect(core.openRemovals()).toEqual([]);
     await core.close();
   });
@@ -164,30 +192,37 @@ describe("a removal", () => {
     const core = await openCore(pair);
     const first = await recordSealed(pair, core, "first", LARGE);
     const second = await recordSealed(pair, core, "second", LARGE);
-    for (const { draft } of [first, second]) commitOne(core, { ...prepare(removalDraft(draft.rec), NOW_MS).draft, orders: draft.rec });
+    for (const { draft } of [first, second])
+      commitOne(core, { ...prepare(removalDraft(draft.rec), NOW_MS).draft, orders: draft.rec });
     listen((step) => {
       if (step.what === "unlink" && step.when === "before") throw diskError("EIO", "unlink");
     });
     expect(await codeOf(() => core.destroy([first.draft.rec]))).toBe("EIO");
     listen(undefined);
     expect(core.destroy([first.draft.rec, second.draft.rec]).map(({ had }) => had)).toEqual([true, true]);
-    expect(readdirSync(join(pair.data, "payloads"), { recursive: true }).filter((name) => String(name).includes("."))).toEqual([]);
+    expect(
+      readdirSync(join(pair.data, "payloads"), { recursive: true }).filter((name) => String(name).includes(".")),
+    ).toEqual([]);
     expect(readdirSync(pair.keys).filter((name) => name.startsWith("root."))).toHaveLength(1);
     await core.close();
   });
 
-  it("rewraps survivors over many shards' worth of records without losing one", { timeout: 20_000 }, async () => {
+  it("rewraps survivors over many shards' worth of records without losing one", { timeout: 120_000 }, async () => {
     const pair = newPair();
     let core = await openCore(pair);
     const drafts = Array.from({ length: 4200 }, (_, i) => sealedDraft([utf8(`text ${i}`)]));
-    for (let at = 0; at < drafts.length; at += 1050) core.commit(drafts.slice(at, at + 1050).map((draft) => ({ kind: "append", drafts: [prepare(draft, NOW_MS).draft] })));
+    for (let at = 0; at < drafts.length; at += 1050)
+      core.commit(
+        drafts.slice(at, at + 1050).map((draft) => ({ kind: "append", drafts: [prepare(draft, NOW_MS).draft] })),
+      );
     const doomed = [0, 1, 4095, 4096, 4199].map((i) => (drafts[i] as Draft).rec);
     await removeNow(core, doomed);
     await core.close();
     core = await openCore(pair);
     for (const [i, draft] of drafts.entries()) {
       if (doomed.includes(draft.rec)) expect(await codeOf(() => core.unwrap(draft.rec))).toBe("record/removed");
-      else if (i % 50 === 0 || i > 4090) expect(Buffer.from(openAll(pair, core, draft)[0] as Uint8Array).toString()).toBe(`text ${i}`);
+      else if (i % 50 === 0 || i > 4090)
+        expect(Buffer.from(openAll(pair, core, draft)[0] as Uint8Array).toString()).toBe(`text ${i}`);
       else core.unwrap(draft.rec);
     }
     await core.close();
@@ -217,7 +252,11 @@ describe("a destruction that breaks", () => {
     expect(core.destroy(made.recs).every(({ had }) => had)).toBe(true);
     expect(opens(pair, core, made.kept)).toBe(true);
     expect(filesHolding([...made.gone, made.kept].flatMap(({ secrets }) => secrets), pair.data, pair.keys)).toEqual([]); // prettier-ignore
-    expect(readdirSync(join(pair.data, "payloads"), { recursive: true }).some((name) => made.recs.some((rec) => String(name).includes(rec)))).toBe(false);
+    expect(
+      readdirSync(join(pair.data, "payloads"), { recursive: true }).some((name) =>
+        made.recs.some((rec) => String(name).includes(rec)),
+      ),
+    ).toBe(false);
     for (const { rec, order } of open) {
       const { rec: orderRec } = parseEntry(core.read(order, 1)[0] as Uint8Array);
       commitOne(core, { ...prepare(removalDraft(rec, orderRec), NOW_MS).draft, completes: rec });
@@ -233,49 +272,55 @@ describe("a destruction that breaks", () => {
     expect(readdirSync(pair.keys).filter((name) => name.startsWith("root.")).length).toBeLessThanOrEqual(2);
   }
 
-  it("by a kill at any step goes on at the next start, and twice in a row", { timeout: 30_000 }, async () => {
+  it("by a kill at any step goes on at the next start, and twice in a row", { timeout: 120_000 }, async () => {
     const made = await ordered();
     const left: { step: Step; pair: Pair }[] = [];
     listen((step) => left.push({ step, pair: copyPair(made.pair) }));
     made.core.destroy(made.recs);
     listen(undefined);
     await made.core.close();
-    expect(left.map(({ step }) => step.what)).toEqual(expect.arrayContaining(["write", "sync", "rename", "commit", "checkpoint", "unlink"]));
+    expect(left.map(({ step }) => step.what)).toEqual(
+      expect.arrayContaining(["write", "sync", "rename", "commit", "checkpoint", "unlink"]),
+    );
     for (const { pair } of left) {
       await resume(pair, made);
       removeFolder(pair);
     }
   });
 
-  it.each(["before", "after"] as const)("by EIO %s any step goes on at the next call or start", { timeout: 30_000 }, async (when) => {
-    const dry = await ordered();
-    const steps: Step[] = [];
-    listen((step) => steps.push(step));
-    dry.core.destroy(dry.recs);
-    listen(undefined);
-    await dry.core.close();
-    for (const chosen of steps.filter((step) => step.when === when)) {
-      const made = await ordered();
-      listen((step) => {
-        if (step.at === chosen.at) throw diskError("EIO", step.what);
-      });
-      expect(await codeOf(() => made.core.destroy(made.recs))).not.toBe("none");
+  it.each(["before", "after"] as const)(
+    "by EIO %s any step goes on at the next call or start",
+    { timeout: 120_000 },
+    async (when) => {
+      const dry = await ordered();
+      const steps: Step[] = [];
+      listen((step) => steps.push(step));
+      dry.core.destroy(dry.recs);
       listen(undefined);
-      const left = copyPair(made.pair);
-      if (made.core.dead === undefined) {
-        expect(made.core.destroy(made.recs).every(({ had }) => had)).toBe(true);
-        expect(opens(made.pair, made.core, made.kept)).toBe(true);
+      await dry.core.close();
+      for (const chosen of steps.filter((step) => step.when === when)) {
+        const made = await ordered();
+        listen((step) => {
+          if (step.at === chosen.at) throw diskError("EIO", step.what);
+        });
+        expect(await codeOf(() => made.core.destroy(made.recs))).not.toBe("none");
+        listen(undefined);
+        const left = copyPair(made.pair);
+        if (made.core.dead === undefined) {
+          expect(made.core.destroy(made.recs).every(({ had }) => had)).toBe(true);
+          expect(opens(made.pair, made.core, made.kept)).toBe(true);
+        }
+        await made.core.close();
+        await resume(left, made);
+        removeFolder(made.pair);
+        removeFolder(left);
       }
-      await made.core.close();
-      await resume(left, made);
-      removeFolder(made.pair);
-      removeFolder(left);
-    }
-  });
+    },
+  );
 });
 
 describe("after a kill -9", () => {
-  it("no file holds anything of a removed record", { timeout: 20_000 }, async () => {
+  it("no file holds anything of a removed record", { timeout: 120_000 }, async () => {
     const pair = newPair();
     mkdirSync(pair.data, { recursive: true });
     const source = `
@@ -291,11 +336,17 @@ describe("after a kill -9", () => {
       grow(core, 50);
       process.stdout.write(JSON.stringify(deks) + "\\n");
       setInterval(() => undefined, 1000);`;
-    const child = spawn(process.execPath, ["--input-type=module", "-e", source], { stdio: ["ignore", "pipe", "inherit"] });
+    const child = spawn(process.execPath, ["--input-type=module", "-e", source], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
     const gone = new Promise((resolve) => child.once("exit", resolve));
     const deks = JSON.parse(await new Promise<string>((resolve) => child.stdout.once("data", (bytes) => { resolve(String(bytes)); }))) as string[]; // prettier-ignore
     const keys = deks.map((hex) => Buffer.from(hex, "hex"));
-    const secrets = [Buffer.from("kill-nine-secret-0123456789abcdef0123"), ...keys, ...keys.flatMap((dek) => slotSalts(dek, 4))];
+    const secrets = [
+      Buffer.from("kill-nine-secret-0123456789abcdef0123"),
+      ...keys,
+      ...keys.flatMap((dek) => slotSalts(dek, 4)),
+    ];
     expect(filesHolding(secrets, pair.data, pair.keys)).toEqual([]);
     child.kill("SIGKILL");
     await gone;

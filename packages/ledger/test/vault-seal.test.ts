@@ -32,26 +32,35 @@ const u32 = (n: number): Buffer => {
   out.writeUInt32BE(n);
   return out;
 };
-const hkdf = (key: Uint8Array, info: Uint8Array, length = 32): Buffer => Buffer.from(hkdfSync("sha256", key, "", info, length));
+const hkdf = (key: Uint8Array, info: Uint8Array, length = 32): Buffer =>
+  Buffer.from(hkdfSync("sha256", key, "", info, length));
 
 describe("sealing", () => {
   it("gives back what it was given, absent and empty kept apart", () => {
-    const slots = fc.array(fc.option(fc.uint8Array({ maxLength: 300 }), { nil: undefined }), { minLength: 1, maxLength: 8 });
+    const slots = fc.array(fc.option(fc.uint8Array({ maxLength: 300 }), { nil: undefined }), {
+      minLength: 1,
+      maxLength: 8,
+    });
     fc.assert(
       fc.property(slots, (values) => {
         const opened = open(seal(REC, values));
-        expect(opened.map((value) => value && Buffer.from(value))).toEqual(values.map((value) => value && Buffer.from(value)));
+        expect(opened.map((value) => value && Buffer.from(value))).toEqual(
+          values.map((value) => value && Buffer.from(value)),
+        );
       }),
       { numRuns: 100 },
     );
   });
 
-  it.each([65_535, 65_536, MIB - 1, MIB, MIB + 1, MIB + 65_536 - 1, MIB + 65_536, MIB + 65_537, 3 * MIB])("keeps a value of %i bytes", (bytes) => {
-    const value = randomBytes(bytes);
-    const sealed = seal(REC, [utf8("a"), value, undefined]);
-    expect(sealed.blobs.map(({ slot }) => slot)).toEqual(bytes > MIB ? [1] : []);
-    expect(Buffer.from(open(sealed)[1] as Uint8Array).equals(value)).toBe(true);
-  });
+  it.each([65_535, 65_536, MIB - 1, MIB, MIB + 1, MIB + 65_536 - 1, MIB + 65_536, MIB + 65_537, 3 * MIB])(
+    "keeps a value of %i bytes",
+    (bytes) => {
+      const value = randomBytes(bytes);
+      const sealed = seal(REC, [utf8("a"), value, undefined]);
+      expect(sealed.blobs.map(({ slot }) => slot)).toEqual(bytes > MIB ? [1] : []);
+      expect(Buffer.from(open(sealed)[1] as Uint8Array).equals(value)).toBe(true);
+    },
+  );
 
   it("follows formats §2, written a second time here", () => {
     const values = [utf8("request"), undefined, randomBytes(MIB + 70_000)];
@@ -61,23 +70,46 @@ describe("sealing", () => {
     const chunks: Buffer[] = [];
     const big = values[2] as Uint8Array;
     for (let at = 0; at < big.length; at += 65_536) chunks.push(Buffer.from(big.subarray(at, at + 65_536)));
-    const h = chunks.map((chunk, j) => sha256(Buffer.of(3), hkdf(salts.subarray(64), Buffer.concat([utf8("spur/v1/chunk"), u64(j)])), u64(j), u32(chunk.length), chunk));
+    const h = chunks.map((chunk, j) =>
+      sha256(
+        Buffer.of(3),
+        hkdf(salts.subarray(64), Buffer.concat([utf8("spur/v1/chunk"), u64(j)])),
+        u64(j),
+        u32(chunk.length),
+        chunk,
+      ),
+    );
     const head = Buffer.concat([utf8("spur-chunks/v1"), u64(big.length), rootOf(h)]);
     const held: [number, Uint8Array][] = [[1, values[0] as Uint8Array], [0, Buffer.alloc(0)], [2, head]]; // prettier-ignore
-    const d = held.map(([present, value], i) => sha256(Buffer.of(2), salts.subarray(32 * i, 32 * i + 32), Buffer.of(i, present), u64(value.length), value));
+    const d = held.map(([present, value], i) =>
+      sha256(Buffer.of(2), salts.subarray(32 * i, 32 * i + 32), Buffer.of(i, present), u64(value.length), value),
+    );
     const c = rootOf(d);
     expect(Buffer.from(sealed.commitment)).toEqual(Buffer.from(c));
-    const decipher = createDecipheriv("aes-256-gcm", hkdf(dek, Buffer.concat([utf8("spur/v1/enc"), REC, c])), Buffer.alloc(12));
+    const decipher = createDecipheriv(
+      "aes-256-gcm",
+      hkdf(dek, Buffer.concat([utf8("spur/v1/enc"), REC, c])),
+      Buffer.alloc(12),
+    );
     decipher.setAAD(Buffer.concat([utf8("spur-sealed/v1"), REC, c]));
     decipher.setAuthTag(sealed.ct.subarray(-16));
     const plain = Buffer.concat([decipher.update(sealed.ct.subarray(0, -16)), decipher.final()]);
-    expect(plain).toEqual(Buffer.concat([Buffer.of(3), ...held.flatMap(([present, value], i) => [Buffer.of(i, present), u64(value.length), value])]));
+    expect(plain).toEqual(
+      Buffer.concat([
+        Buffer.of(3),
+        ...held.flatMap(([present, value], i) => [Buffer.of(i, present), u64(value.length), value]),
+      ]),
+    );
     expect(sealed.ctSha256).toEqual(sha256(sealed.ct));
     const stream = hkdf(dek, Buffer.concat([utf8("spur/v1/stream"), Buffer.of(2), REC]));
     const blob = sealed.blobs[0]?.bytes as Buffer;
     chunks.forEach((chunk, j) => {
       const part = blob.subarray(j * 65_552, (j + 1) * 65_552);
-      const one = createDecipheriv("aes-256-gcm", stream, Buffer.concat([Buffer.alloc(3), u64(j), Buffer.of(j === chunks.length - 1 ? 1 : 0)]));
+      const one = createDecipheriv(
+        "aes-256-gcm",
+        stream,
+        Buffer.concat([Buffer.alloc(3), u64(j), Buffer.of(j === chunks.length - 1 ? 1 : 0)]),
+      );
       one.setAAD(Buffer.concat([utf8("spur-chunk/v1"), REC, Buffer.of(2)]));
       one.setAuthTag(part.subarray(-16));
       expect(Buffer.concat([one.update(part.subarray(0, -16)), one.final()]).equals(chunk)).toBe(true);
@@ -87,13 +119,17 @@ describe("sealing", () => {
 
   it("opens nothing after any byte of ciphertext, key, commitment or rec has changed", async () => {
     const sealed = seal(REC, [utf8("some text"), undefined]);
-    for (let at = 0; at < sealed.ct.length; at++) expect(await codeOf(() => open(sealed, { ct: flipped(sealed.ct, at) }))).toBe("vault/sealed-mismatch");
+    for (let at = 0; at < sealed.ct.length; at++)
+      expect(await codeOf(() => open(sealed, { ct: flipped(sealed.ct, at) }))).toBe("vault/sealed-mismatch");
     for (let at = 0; at < 32; at++) {
       expect(await codeOf(() => open(sealed, { dek: flipped(sealed.dek, at) }))).toBe("vault/sealed-mismatch");
-      expect(await codeOf(() => open(sealed, { commitment: flipped(sealed.commitment, at) }))).toBe("vault/sealed-mismatch");
+      expect(await codeOf(() => open(sealed, { commitment: flipped(sealed.commitment, at) }))).toBe(
+        "vault/sealed-mismatch",
+      );
       expect(await codeOf(() => open(sealed, {}, flipped(REC, at % 16)))).toBe("vault/sealed-mismatch");
     }
-    for (const cut of [0, 1, 15, 16, 17, sealed.ct.length - 1]) expect(await codeOf(() => open(sealed, { ct: sealed.ct.subarray(0, cut) }))).toBe("vault/sealed-mismatch");
+    for (const cut of [0, 1, 15, 16, 17, sealed.ct.length - 1])
+      expect(await codeOf(() => open(sealed, { ct: sealed.ct.subarray(0, cut) }))).toBe("vault/sealed-mismatch");
   });
 
   it("opens no blob that was cut, lengthened, reordered or taken from another slot", async () => {
@@ -112,12 +148,19 @@ describe("sealing", () => {
     };
     for (const [what, blob] of Object.entries(wrong)) {
       const other = { slot: 0, bytes: blob, sha256: sealed.ctSha256 };
-      expect([what, await codeOf(() => open(sealed, { blobs: [other, sealed.blobs[1] as (typeof sealed.blobs)[0]] }))]).toEqual([what, "vault/sealed-mismatch"]);
+      expect([
+        what,
+        await codeOf(() => open(sealed, { blobs: [other, sealed.blobs[1] as (typeof sealed.blobs)[0]] })),
+      ]).toEqual([what, "vault/sealed-mismatch"]);
     }
   });
 
   it("seals the same text differently every time: no key, salt or ciphertext comes twice", () => {
-    const seen = new Set(Array.from({ length: 50 }, () => seal(REC, [utf8("same")])).flatMap(({ dek, ct, commitment }) => [dek, ct, commitment].map((bytes) => Buffer.from(bytes).toString("hex"))));
+    const seen = new Set(
+      Array.from({ length: 50 }, () => seal(REC, [utf8("same")])).flatMap(({ dek, ct, commitment }) =>
+        [dek, ct, commitment].map((bytes) => Buffer.from(bytes).toString("hex")),
+      ),
+    );
     expect(seen.size).toBe(150);
   });
 });
@@ -137,9 +180,12 @@ describe("key wrap", () => {
     const kek = Buffer.from("000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f", "hex");
     const key = Buffer.from("00112233445566778899aabbccddeeff000102030405060708090a0b0c0d0e0f", "hex");
     const wrapped = wrapKey(kek, key);
-    expect(wrapped.toString("hex")).toBe("28c9f404c4b810f4cbccb35cfb87f8263f5786e2d80ed326cbc7f0e71a99f43bfb988b9b7a02dd21");
+    expect(wrapped.toString("hex")).toBe(
+      "28c9f404c4b810f4cbccb35cfb87f8263f5786e2d80ed326cbc7f0e71a99f43bfb988b9b7a02dd21",
+    );
     expect(unwrapKey(kek, wrapped)).toEqual(key);
-    for (let at = 0; at < 40; at++) expect(await codeOf(() => unwrapKey(kek, flipped(wrapped, at)))).toBe("vault/key-damaged");
+    for (let at = 0; at < 40; at++)
+      expect(await codeOf(() => unwrapKey(kek, flipped(wrapped, at)))).toBe("vault/key-damaged");
     expect(await codeOf(() => unwrapKey(flipped(kek, 0), wrapped))).toBe("vault/key-damaged");
   });
 });

@@ -6,7 +6,7 @@ import { createRecIndex } from "../src/audit/rec-index.ts";
 import { useSha256 } from "../src/hash.ts";
 import { canonicalBytes } from "../src/statement/canonical.ts";
 import { leafHash, rootOf } from "../src/tlog/merkle.ts";
-import { digest, makeStory } from "./make-log.ts";
+import { digest, makeStory, type Loose } from "./make-log.ts";
 
 useSha256((data) => new Uint8Array(createHash("sha256").update(data).digest()));
 
@@ -127,7 +127,7 @@ describe("an audit fails for", () => {
     ["a closing that counts too far", (log) => closing(log, (p) => p.last[0].seq++), ["closing/refuted"]],
     ["a closing of another size", (log) => closing(log, (p) => p.size++), ["closing/refuted"]],
   ];
-  function closing(log: Log, change: (predicate: any) => void) {
+  function closing(log: Log, change: (predicate: Loose) => void) {
     const honest = makeStory().log.close();
     const { predicate } = JSON.parse(new TextDecoder().decode(honest.bytes)).statement;
     change(predicate);

@@ -333,6 +333,19 @@ it("questions without records say so, and the file cannot answer for them", () =
   expect(report).toMatchObject({ exit: 2, code: "report/no-answer" });
 });
 
+it("calls nothing genuine whose signer is unknown, without saying so", () => {
+  const story = makeStory();
+  for (const entries of [[11], [11, 12, 2], [6], [11, 10, 9]]) {
+    for (const question of ["Q5", "Q8", "lineage"] as const) {
+      const report = verifyEvidence(story.log.evidenceFile({ ask: question, entries }), NO_TRUST);
+      for (const { state, sentence: text } of report.answers) {
+        if (state !== "not-recorded") expect(text).toContain("Signer unknown");
+        expect(["not-checked", "not-recorded"]).toContain(state);
+      }
+    }
+  }
+});
+
 describe("sentences", () => {
   it("fill every value, in every report that the stories give", () => {
     const story = makeStory();

@@ -104,7 +104,7 @@ describe("docs/schemas", () => {
   // What a schema cannot say is said in its description and in docs/formats.md; the rest it must refuse.
   const beyond = {
     entry: [
-      "February 30th", "blobs unsorted", "two blobs for a slot", "blob of slot 8", "subject named otherwise", "rows root without the payload's digest", "rows root without the number of rows",
+      "February 30th", "year 0099", "blobs unsorted", "two blobs for a slot", "blob of slot 8", "subject named otherwise", "rows root without the payload's digest", "rows root without the number of rows",
       "removal completed where the custodian failed", "removal failed where the custodian destroyed", "closing unsorted", "closing lists a register twice",
       "closing lists an index that is not below its own", "closing lists more entries than fit", "white space", "duplicate member", "members unsorted",
       "65,536 bytes", "a closing that lists a register of a later version", "reference forward", "reference to itself", "prev not smaller than its own index",

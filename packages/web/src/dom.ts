@@ -52,8 +52,9 @@ function dress(element: Element, props: Props): void {
 function append(element: Element, children: readonly Child[]): void {
   for (const child of children) {
     if (child === undefined || child === null || child === false) continue;
-    if (Array.isArray(child)) append(element, child as readonly Child[]);
-    else element.append(child instanceof Node ? child : String(child));
+    if (child instanceof Node) element.append(child);
+    else if (typeof child === "object") append(element, child);
+    else element.append(String(child));
   }
 }
 

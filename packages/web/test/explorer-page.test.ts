@@ -29,7 +29,8 @@ describe.skipIf(!found)("the front page", () => {
     if (path === "/") return built.indexHtml;
     if (path === "/verify.html") return built.verifyHtml;
     if (path === "/spur/v1/head") {
-      const published = { size: report.size, root: "cm9vdA==", atMs: Date.now() - 5_000 };
+      const atMs = Date.now() - 5_000;
+      const published = { size: report.size, checkpoint: files.log.checkpoint(), ...(records ? { atMs } : {}) };
       return {
         origin: `${files.log.origin} ${EVIL}`,
         vkey: files.vkey,
@@ -109,6 +110,8 @@ describe.skipIf(!found)("the front page", () => {
     const { page, context, complaints } = await open(`#rec=${files.output.rec}`);
     await page.waitForSelector("svg.trace");
     expect(await page.textContent(".numbers")).toContain(EVIL);
+    expect(await page.textContent(".numbers")).toContain("seconds ago");
+    expect(await page.textContent(".numbers")).toContain(files.log.checkpoint().split("\n")[2]);
     expect(await page.locator("#records tbody tr").count()).toBe(report.entries.length);
     expect(await page.locator("#questions .state.proven").count()).toBe(1);
     expect(await page.locator("svg.trace .name").allTextContents()).toContain("Training run");

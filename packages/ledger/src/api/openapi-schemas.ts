@@ -123,7 +123,7 @@ export const COMPONENTS: { readonly [name: string]: object } = {
   },
   ReceiptFile: {
     ...free,
-    properties: { format: { const: "spur-receipt-file/v1" }, note: text, opened: list(free) },
+    properties: { format: { const: "spur-receipt-file/v1" }, note: text, opened: list(free), vkey: text },
     required: ["format", "note", "opened"],
     description: "see docs/formats.md",
   },

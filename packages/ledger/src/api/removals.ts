@@ -87,13 +87,15 @@ export async function resumeRemovals(ledger: Ledger, entryOf: (index: number) =>
   return open.length;
 }
 
-/** Removes, in batches, what was to be kept only so long. */
+/** Removes, in batches, what was to be kept only so long. How many records that were. */
 export async function removeDue(ledger: Ledger, nowMs: number, recOf: (index: number) => Promise<string>): Promise<number> {
-  const due = await ledger.thread.call("due", nowMs);
-  if (due.length === 0) return 0;
-  const recs = await Promise.all(due.map(recOf));
-  await removeContents(ledger, { recs, basis: "retention-end", who: "spur" });
-  return recs.length;
+  for (let removed = 0; ; ) {
+    const due = await ledger.thread.call("due", nowMs);
+    if (due.length === 0) return removed;
+    const recs = await Promise.all(due.map(recOf));
+    await removeContents(ledger, { recs, basis: "retention-end", who: "spur" });
+    removed += recs.length;
+  }
 }
 
 export function parseBasis(value: unknown): Basis {

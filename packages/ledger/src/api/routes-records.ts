@@ -114,7 +114,11 @@ export function recordRoutes(app: FastifyInstance, context: ApiContext): void {
     const bytes = await ledger.entryBytes(place.index);
     const entry = parseEntry(bytes);
     if (entry.predicateType !== "spur:output/v1" || entry.commitment === undefined) throw new SpurError("receipt/none", "receipts are given for outputs", { status: 404 });
-    const opened = openingsOf(await ledger.openInside(rec), [0, 1]);
+    const content = await ledger.openInside(rec).catch((error: unknown) => {
+      // `content: none`: the same word before and after a restart.
+      throw error instanceof SpurError && error.code === "record/no-content" ? new SpurError("receipt/expired", rec, { status: 410 }) : error;
+    });
+    const opened = openingsOf(content, [0, 1]);
     const note = await ledger.receiptNote(rec, place.index, leafHash(bytes), entry.commitment);
     const file = formatReceiptFile({ note, vkey: ledger.thread.info.receiptsVkey, opened });
     return reply.header("content-type", "application/json").header("cache-control", "no-store").send(Buffer.from(file));

@@ -36,7 +36,6 @@ export class Materialiser {
       try {
         if (this.failed !== undefined) return;
         await writeImmutable(files);
-        await dropPartials(files);
         // What follows a gap is counted when the gap has been filled, and written again: rows below `done` are pruned.
         if (from <= this.done) this.done = Math.max(this.done, upTo);
       } catch (error) {
@@ -95,7 +94,10 @@ export async function writeImmutable(files: readonly LogFile[]): Promise<void> {
   }
 }
 
-/** Readers fall back from a partial tile to the full one (C2SP tlog-tiles), so the partials can go once it is there. */
-async function dropPartials(files: readonly LogFile[]): Promise<void> {
-  for (const { path } of files) await rm(`${path}.p`, { recursive: true, force: true });
+/**
+ * Removes folders of partial tiles whose full tiles are published: readers fall back to those (C2SP tlog-tiles). Not before: until a
+ * checkpoint covers the full tile, nothing of it may be served, and the partial one is all that readers of the last checkpoint have.
+ */
+export async function dropPartials(folders: readonly string[]): Promise<void> {
+  for (const folder of folders) await rm(folder, { recursive: true, force: true });
 }

@@ -1,4 +1,4 @@
-import { formatBundle, formatBundlePath, formatTilePath } from "@spur/verifier/tlog/tile";
+import { formatBundle, formatBundlePath, formatTilePath, tileWidth } from "@spur/verifier/tlog/tile";
 import { concatBytes } from "@spur/verifier/bytes";
 import { join } from "node:path";
 import { TILE_WIDTH } from "./constants.ts";
@@ -22,6 +22,18 @@ export function bundleFile(folder: string, index: number, entries: readonly Uint
     path: join(folder, formatBundlePath({ index, width: entries.length })),
     bytes: formatBundle(entries),
   };
+}
+
+/** Folders of the partial tiles of size `before` (and of their bundle) that are full at `size`. */
+export function outgrownPartials(folder: string, before: number, size: number): string[] {
+  const outgrown: string[] = [];
+  for (let level = 0; TILE_WIDTH ** level <= before; level++) {
+    const tile = { level, index: Math.floor(before / TILE_WIDTH ** (level + 1)), width: TILE_WIDTH };
+    if (tileWidth(level, tile.index, before) === 0 || tileWidth(level, tile.index, size) < TILE_WIDTH) continue;
+    outgrown.push(join(folder, `${formatTilePath(tile)}.p`));
+    if (level === 0) outgrown.push(join(folder, `${formatBundlePath(tile)}.p`));
+  }
+  return outgrown;
 }
 
 /** The partial tiles of a tree (C2SP: those of every published size must be served; empty ones must not exist), and its partial bundle. */

@@ -21,17 +21,16 @@ export function conclude(ask: Ask, checked: Checked, walked: Walked): Answer {
   const list = findings.map((position) => checked.findings.list[position]);
   const failed = list.filter((one) => one?.verdict === "fail").length;
   const open = list.filter((one) => one?.verdict === "not-checked");
+  // All that is open is open for one reason: nobody who is trusted has signed.
   const unsigned = open.length > 0 && open.every((one) => one?.values["signer"] === "unknown");
+  const mark = checked.findings.signer === "trusted" ? {} : { signer: "unknown" };
   const common = { ask, findings, trace: walked.trace, coverage: walked.coverage ?? THESE_ENTRIES };
-  const say = (state: Answer["state"], code: SentenceCode, values: Values): Answer => ({
-    ...common,
-    state,
-    code,
-    values,
-    sentence: sentence(code, values),
-  });
+  const say = (state: Answer["state"], code: SentenceCode, given: Values): Answer => {
+    const values = { ...given, ...mark };
+    return { ...common, state, code, values, sentence: sentence(code, values) };
+  };
   if (failed > 0) return say("refuted", "answer/refuted", { ask, count: failed });
-  if (unsigned) return say("not-checked", walked.whole[0], { ...walked.whole[1], signer: "unknown" });
+  if (unsigned) return say("not-checked", ...walked.whole);
   if (open.length > 0) return say("not-checked", ...walked.open);
   const observed = entries.every((one) => one.outer?.evidence === "observed");
   return say(observed ? "proven" : "recorded", ...walked.whole);
@@ -41,14 +40,6 @@ export function conclude(ask: Ask, checked: Checked, walked: Walked): Answer {
 export function notRecorded(ask: Ask): Answer {
   const values = { ask };
   const code = "answer/not-recorded";
-  return {
-    ask,
-    state: "not-recorded",
-    code,
-    values,
-    sentence: sentence(code, values),
-    coverage: THESE_ENTRIES,
-    findings: [],
-    trace: [],
-  };
+  const nothing = { coverage: THESE_ENTRIES, findings: [], trace: [] };
+  return { ...nothing, ask, state: "not-recorded", code, values, sentence: sentence(code, values) };
 }

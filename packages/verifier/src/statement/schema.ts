@@ -18,7 +18,10 @@ export function oneOf(...words: readonly string[]): Shape {
 /** A whole number from `min` to `max`. */
 export function integer(min = 0, max = Number.MAX_SAFE_INTEGER): Shape {
   return (value, path) => {
-    if (typeof value !== "number" || value < min || value > max) refuse(path, `a whole number from ${min} to ${max}`);
+    // Canonical JSON has no fractions; a trust file is written by hand and may have.
+    if (typeof value !== "number" || !Number.isSafeInteger(value) || value < min || value > max) {
+      refuse(path, `a whole number from ${min} to ${max}`);
+    }
   };
 }
 

@@ -6,7 +6,13 @@ export interface Head {
   readonly origin: string;
   readonly vkey: string;
   readonly size: number;
-  readonly published: { readonly size: number; readonly root: string; readonly atMs: number } | null;
+  /** The newest checkpoint: its note, or the root out of it; and when it was made, if the ledger says so. */
+  readonly published: {
+    readonly size: number;
+    readonly root?: string;
+    readonly checkpoint?: string;
+    readonly atMs?: number;
+  } | null;
   readonly demo: boolean;
   readonly version: string;
   readonly contentDays: number;

@@ -18,19 +18,9 @@ export function drawHeadFacts(lang: Lang, head: Head, nowMs: number): Child {
         h("span", { class: "big" }, count(published?.size ?? 0, lang)),
         waiting > 0 && h("span", { class: "soft" }, say(lang, "home.pending", { n: waiting })),
       ),
-      fact(
-        say(lang, "home.time"),
-        published === null
-          ? h("span", { class: "soft" }, say(lang, "home.unpublished"))
-          : h(
-              "time",
-              { class: "big", datetime: new Date(published.atMs).toISOString(), title: absolute(lang, published.atMs) },
-              ago(lang, published.atMs, nowMs),
-            ),
-        published !== null && h("span", { class: "soft" }, absolute(lang, published.atMs)),
-      ),
+      fact(say(lang, "home.time"), checkpointTime(lang, head, nowMs)),
       fact(say(lang, "home.origin"), h("code", {}, head.origin)),
-      published !== null && fact(say(lang, "home.root"), h("code", {}, published.root)),
+      published !== null && fact(say(lang, "home.root"), h("code", {}, rootOf(published))),
     ),
     h(
       "details",
@@ -45,6 +35,19 @@ export function drawHeadFacts(lang: Lang, head: Head, nowMs: number): Child {
       ),
     ),
   ];
+}
+
+function checkpointTime(lang: Lang, { published }: Head, nowMs: number): Child {
+  if (published === null) return h("span", { class: "soft" }, say(lang, "home.unpublished"));
+  const { atMs } = published;
+  if (atMs === undefined || !Number.isFinite(atMs)) return h("span", { class: "big" }, count(published.size, lang));
+  const when = h("time", { class: "big", datetime: new Date(atMs).toISOString() }, ago(lang, atMs, nowMs));
+  return [when, h("span", { class: "soft" }, absolute(lang, atMs))];
+}
+
+/** Third line of a checkpoint's text (C2SP tlog-checkpoint), for showing. */
+function rootOf(published: NonNullable<Head["published"]>): string {
+  return published.root ?? published.checkpoint?.split("\n")[2] ?? "";
 }
 
 function fact(name: string, ...value: readonly Child[]): HTMLElement {

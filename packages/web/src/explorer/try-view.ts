@@ -22,7 +22,7 @@ const answer = await client.chat.completions.create({
     h("h3", {}, say(lang, "home.try.client")),
     copyable(lang, client),
     h("h3", {}, say(lang, "home.try.cli")),
-    copyable(lang, `npx spur ask "Hello"`),
+    copyable(lang, `npx spur ask Hello --url ${address}`),
     h("p", { class: "soft small" }, say(lang, "home.try.key")),
   );
 }

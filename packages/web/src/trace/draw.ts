@@ -9,8 +9,10 @@ export function drawTrace(
   edges: readonly TraceEdge[],
   width: number,
 ): HTMLElement {
-  const wide = width >= 620;
-  const layout = layoutTrace(nodes, edges, { across: wide, width });
+  // Side by side as long as a word fits into a box.
+  const across = layoutTrace(nodes, edges, { across: true, width });
+  const narrow = across.boxes.some((box) => box.width < 88);
+  const layout = narrow ? layoutTrace(nodes, edges, { across: false, width: Math.min(width, 480) }) : across;
   const drawn = s(
     "svg",
     {
