@@ -19,7 +19,7 @@ const LOADS_LEDGER = /^packages\/cli\/src\/(.*\/)?(up|demo|backup|recover|custod
 const LOADS_DEMO = /^packages\/cli\/src\/(.*\/)?(up|demo|replay)(-[a-z-]+)?\.ts$/;
 
 /** Where a module's name is worked out at run time: the CLI's launcher, and its loader, whose callers are held to the table by name. */
-const COMPUTED = /^packages\/cli\/(bin\/spur\.js|src\/optional\.ts)$/;
+const COMPUTED = /^packages\/(cli\/(bin\/spur\.js|src\/optional\.ts)|ledger\/src\/api\/routes-pages\.ts)$/;
 
 /** Which files read `process.env`. All others get what they need as an argument. */
 const READS_ENVIRONMENT = [/^packages\/ledger\/src\/main\.ts$/, /^packages\/cli\//];
@@ -98,6 +98,11 @@ const TABLE: readonly Row[] = [
     from: /^demo\/src\/(up|story)\.ts$/,
     allows: (to) => foreign(to) || verifier(to) || inside("demo")(to) || to === "packages/ledger/src/main",
     says: "up and story start a ledger; what they record goes over HTTP",
+  },
+  {
+    from: /^demo\/src\/story\/spur\.ts$/,
+    allows: (to) => foreign(to) || to === "packages/cli/bin/spur",
+    says: "it starts the command line as a process",
   },
   {
     from: /^demo\//,

@@ -30,6 +30,9 @@ export function readCorpus(path: string): CorpusFile[] {
   }
 }
 
+/** Documents that are mostly tables: cells are no sentences. */
+const TABLES = /^docs\/(errors|formats|api)\.md$/;
+
 /** The project's own documents under `root`: the READMEs, ARCHITECTURE.md and docs/, as far as they are there. */
 export function readOwnDocuments(root: string): CorpusFile[] {
   const names = readdirSync(root, { withFileTypes: true })
@@ -40,7 +43,7 @@ export function readOwnDocuments(root: string): CorpusFile[] {
   const docs = statSync(join(root, "docs"), { throwIfNoEntry: false })?.isDirectory()
     ? filesBelow(join(root, "docs"), "docs/")
     : [];
-  const files = [...names.sort(byCodeUnits), ...docs.filter((name) => name.endsWith(".md"))];
+  const files = [...names.sort(byCodeUnits), ...docs.filter((name) => name.endsWith(".md") && !TABLES.test(name))];
   if (files.length === 0) throw new DemoError("corpus/empty", `no documents under ${root}`);
   return files.map((name) => ({ name, bytes: new Uint8Array(readFileSync(join(root, name))) }));
 }

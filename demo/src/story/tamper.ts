@@ -7,7 +7,7 @@ import { parseCheckpoint } from "@spur/verifier/note/checkpoint";
 import { parseNote } from "@spur/verifier/note/note";
 import { formatBundlePath, formatTilePath, TILE_WIDTH } from "@spur/verifier/tlog/tile";
 import type { Stage } from "./stage.ts";
-import { spur } from "./spur.ts";
+import type { Spur } from "./spur.ts";
 
 /** Flips one bit in the middle of a file. */
 function flip(file: string): void {
@@ -43,6 +43,7 @@ async function serving<T>(folder: string, work: (url: string) => Promise<T>): Pr
 /** One byte changed in copies of the evidence, of a tile, of a stored entry and of a stored payload: each must be refused. */
 export async function tamperAndBeRefused(
   stage: Stage,
+  spur: Spur,
   paths: { readonly evidence: string; readonly trust: string; readonly backup: string; readonly keys: string; readonly work: string; readonly state: string },
 ): Promise<void> {
   const env = { XDG_STATE_HOME: paths.state };

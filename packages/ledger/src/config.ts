@@ -127,7 +127,7 @@ function readConfigFile(path: string, wanted: boolean): ConfigSource {
 
 function number(name: string, value: number | string): number {
   const found = Number(value);
-  if (!Number.isFinite(found) || found < 0) throw new SpurError(`config/${name === "port" ? "port" : "number"}`, `${name} is a number, not ${JSON.stringify(value)}`);
+  if (!Number.isFinite(found) || found < 0) throw new SpurError("config/number", `${name} is a number, not ${JSON.stringify(value)}`);
   return found;
 }
 

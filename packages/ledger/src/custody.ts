@@ -168,7 +168,7 @@ function lookAt(entry: Entry, payload: HeldPayload | undefined, source: CustodyS
     blobs.set(slot, bytes);
   }
   try {
-    unseal(Buffer.from(entry.rec, "hex"), { dek: payload.dek, ct, commitment }, (slot) => blobs.get(slot) ?? new Uint8Array(0));
+    unseal(Buffer.from(entry.rec, "hex"), { dek: payload.dek, ct, commitment, slots: entry.slots }, (slot) => blobs.get(slot) ?? new Uint8Array(0));
     return undefined;
   } catch (error) {
     if (error instanceof SpurError) return { code: "custody/commitment", sentence: "its content is not what was committed" };

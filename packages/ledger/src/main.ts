@@ -121,7 +121,7 @@ export async function startLedger(options: StartOptions): Promise<RunningLedger>
       await removeDue(ledger, now(), async (index) => (await entryAt(index)).rec);
       // A new log gets its first closing after an hour, not at once.
       if (atStart && (await projector.query("last", "spur:registers/v1")) === undefined) return;
-      if (await closingIsDue(ledger, projector, now())) await closeRegisters(ledger, projector);
+      if (await closingIsDue(ledger, projector, now())) await closeRegisters(ledger);
     };
     let working = Promise.resolve();
     const work = (atStart: boolean): void => {

@@ -34,6 +34,7 @@ export function prepare(draft: Draft, atMs: number): Prepared {
   if (!/^[0-9a-f]{32}$/.test(draft.rec)) throw invalid("record/rec", "rec is 32 lower-case hex digits");
   const at = hourOf(atMs);
   if (draft.dsse !== undefined) return { draft: envelopeDraft(draft, at), files: [] };
+  if (draft.predicateType === "spur:registers/v1") return { draft: closingDraft(draft, at), files: [] };
   const known = PREDICATES.get(draft.predicateType);
   if (known === undefined) throw invalid("record/predicate-type", `unknown predicate type ${JSON.stringify(draft.predicateType)}`);
   const predicate = withCuts(draft.predicate) as JsonObject;
@@ -86,6 +87,21 @@ export function prepare(draft: Draft, atMs: number): Prepared {
     },
     ...(sealed === undefined ? {} : { sealed }),
     files: stored?.files ?? [],
+  };
+}
+
+/** What a closing says is known only where its index is: *plan* writes its statement. */
+function closingDraft(draft: Draft, at: string): CoreDraft {
+  return {
+    rec: draft.rec,
+    reg: "registers",
+    owner: draft.owner,
+    at,
+    head: `"evidence":"${draft.evidence}",`,
+    middle: `"rec":"${draft.rec}","reg":"registers","retention":"${draft.retention}",`,
+    tail: [],
+    references: [],
+    closes: true,
   };
 }
 

@@ -253,7 +253,7 @@ export class Ledger implements Recorder {
       for (const [slot, file] of Object.entries(JSON.parse(found.blobs ?? "{}") as Record<string, string>)) {
         blobs.set(Number(slot), await this.#payloadFile(rec, file));
       }
-      const slots = unseal(Buffer.from(rec, "hex"), { dek: found.dek, ct, commitment: entry.commitment }, (slot) => blobs.get(slot) ?? Buffer.alloc(0));
+      const slots = unseal(Buffer.from(rec, "hex"), { dek: found.dek, ct, commitment: entry.commitment, slots: entry.slots }, (slot) => blobs.get(slot) ?? Buffer.alloc(0));
       return { index: found.index, commitment: entry.commitment, slots, salts: slotSalts(found.dek, slots.length) };
     } finally {
       const left = (this.#opening.get(rec) as number) - 1;

@@ -58,7 +58,7 @@ function openAll(pair: Pair, core: Core, draft: Draft): Uint8Array[] {
   const blobs = JSON.parse(found.blobs ?? "{}") as Record<string, string>;
   return unseal(
     Buffer.from(draft.rec, "hex"),
-    { dek: found.dek, ct, commitment: entry.commitment as Uint8Array },
+    { dek: found.dek, ct, commitment: entry.commitment as Uint8Array, slots: entry.slots },
     (slot) => readFileSync(join(pair.data, blobs[String(slot)] as string)),
   ).filter((value) => value !== undefined);
 }

@@ -10,7 +10,13 @@ import { codeOf } from "./log-support.ts";
 const REC = Buffer.from("00112233445566778899aabbccddeeff", "hex");
 const MIB = 1_048_576;
 
-const open = (sealed: Sealed, change: Partial<Sealed> = {}, rec: Uint8Array = REC): (Uint8Array | undefined)[] => {
+type Counted = Sealed & { readonly slots: number };
+const sealing = (values: readonly (Uint8Array | undefined)[]): Counted => ({
+  ...seal(REC, values),
+  slots: values.length,
+});
+
+const open = (sealed: Counted, change: Partial<Counted> = {}, rec: Uint8Array = REC): (Uint8Array | undefined)[] => {
   const from = { ...sealed, ...change };
   return unseal(rec, from, (slot) => from.blobs.find((blob) => blob.slot === slot)?.bytes ?? Buffer.alloc(0));
 };
@@ -43,7 +49,7 @@ describe("sealing", () => {
     });
     fc.assert(
       fc.property(slots, (values) => {
-        const opened = open(seal(REC, values));
+        const opened = open(sealing(values));
         expect(opened.map((value) => value && Buffer.from(value))).toEqual(
           values.map((value) => value && Buffer.from(value)),
         );
@@ -56,7 +62,7 @@ describe("sealing", () => {
     "keeps a value of %i bytes",
     (bytes) => {
       const value = randomBytes(bytes);
-      const sealed = seal(REC, [utf8("a"), value, undefined]);
+      const sealed = sealing([utf8("a"), value, undefined]);
       expect(sealed.blobs.map(({ slot }) => slot)).toEqual(bytes > MIB ? [1] : []);
       expect(Buffer.from(open(sealed)[1] as Uint8Array).equals(value)).toBe(true);
     },
@@ -64,7 +70,7 @@ describe("sealing", () => {
 
   it("follows formats §2, written a second time here", () => {
     const values = [utf8("request"), undefined, randomBytes(MIB + 70_000)];
-    const sealed = seal(REC, values);
+    const sealed = sealing(values);
     const { dek } = sealed;
     const salts = hkdf(dek, Buffer.concat([utf8("spur/v1/slots"), Buffer.of(3)]), 96);
     const chunks: Buffer[] = [];
@@ -118,7 +124,7 @@ describe("sealing", () => {
   });
 
   it("opens nothing after any byte of ciphertext, key, commitment or rec has changed", async () => {
-    const sealed = seal(REC, [utf8("some text"), undefined]);
+    const sealed = sealing([utf8("some text"), undefined]);
     for (let at = 0; at < sealed.ct.length; at++)
       expect(await codeOf(() => open(sealed, { ct: flipped(sealed.ct, at) }))).toBe("vault/sealed-mismatch");
     for (let at = 0; at < 32; at++) {
@@ -134,7 +140,7 @@ describe("sealing", () => {
 
   it("opens no blob that was cut, lengthened, reordered or taken from another slot", async () => {
     const value = randomBytes(MIB + 3 * 65_536);
-    const sealed = seal(REC, [value, value]);
+    const sealed = sealing([value, value]);
     const bytes = sealed.blobs[0]?.bytes as Buffer;
     const part = (j: number): Buffer => bytes.subarray(j * 65_552, (j + 1) * 65_552);
     const wrong: Record<string, Buffer> = {
@@ -157,7 +163,7 @@ describe("sealing", () => {
 
   it("seals the same text differently every time: no key, salt or ciphertext comes twice", () => {
     const seen = new Set(
-      Array.from({ length: 50 }, () => seal(REC, [utf8("same")])).flatMap(({ dek, ct, commitment }) =>
+      Array.from({ length: 50 }, () => sealing([utf8("same")])).flatMap(({ dek, ct, commitment }) =>
         [dek, ct, commitment].map((bytes) => Buffer.from(bytes).toString("hex")),
       ),
     );

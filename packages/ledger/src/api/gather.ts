@@ -14,6 +14,8 @@ import type { EntryRow } from "../projections/fold.ts";
 import type { Ledger, Opened } from "../record.ts";
 
 const TILE_WIDTH = 256;
+/** Up to so many entries of a register are put into a file whole. */
+const MAX_WHOLE = 50;
 
 /** The published log as files: what any stranger could read, too. */
 export interface PublishedLog {
@@ -77,6 +79,10 @@ export interface GatherDeps {
 export async function gatherEvidence(deps: GatherDeps, row: EntryRow, ask: Ask, opened: readonly OpenedSlot[]): Promise<Uint8Array> {
   const indexes = new Set(await entriesFor(deps, row, ask));
   for (const one of opened) indexes.add(one.index);
+  const closing = await deps.projector.query("last", "spur:registers/v1");
+  const registers = closing === undefined ? [] : [closing.index];
+  for (const index of registers) indexes.add(index);
+  if (closing !== undefined && ask === "Q5") for (const index of await wholeRegisters(deps, closing.index)) indexes.add(index);
   const top = Math.max(...indexes);
   let log = await publishedLog(deps.folder);
   if (log === undefined || log.size <= top) {
@@ -84,16 +90,32 @@ export async function gatherEvidence(deps: GatherDeps, row: EntryRow, ask: Ask, 
     log = await publishedLog(deps.folder);
   }
   if (log === undefined || log.size <= top) throw new SpurError("log/not-published", `entry ${top} is not published yet`, { status: 503 });
-  const { size, checkpoint, prover } = log;
-  const closing = await deps.projector.query("last", "spur:registers/v1");
-  const registers = closing !== undefined && closing.index < size ? [closing.index] : [];
-  for (const index of registers) indexes.add(index);
+  const { checkpoint, prover } = log;
   const sorted = [...indexes].sort((a, b) => a - b);
   const entries = await Promise.all(
     sorted.map(async (index) => ({ index, entry: await deps.ledger.entryBytes(index), proof: await prover.inclusion(index) })),
   );
   const { origin, vkey } = deps.ledger.thread.info;
-  return formatEvidence({ log: { origin, vkey }, checkpoint, entries, opened: [...opened].sort((a, b) => a.index - b.index || a.slot - b.slot), registers, anchors: [], ask }); // prettier-ignore
+  return formatEvidence({
+    log: { origin, vkey },
+    checkpoint,
+    entries,
+    opened: [...opened].sort((a, b) => a.index - b.index || a.slot - b.slot),
+    registers,
+    anchors: [],
+    ask,
+  });
+}
+
+/**
+ * All decisions and removals up to a closing, while they are few: with them a file shows by itself that nothing supersedes an
+ * answer's decision. Where they are many the reader is told to audit the log.
+ */
+async function wholeRegisters({ projector }: GatherDeps, closing: number): Promise<number[]> {
+  const found = await Promise.all(
+    ["spur:decision/v1", "spur:removal/v1"].map((type) => projector.query("list", MAX_WHOLE + 1, closing, type)),
+  );
+  return found.filter((rows) => rows.length <= MAX_WHOLE).flatMap((rows) => rows.map(({ index }) => index));
 }
 
 /** Which entries a question about this record needs. */

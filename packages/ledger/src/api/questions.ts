@@ -32,6 +32,7 @@ async function ask(deps: GatherDeps): Promise<readonly Answer[]> {
     if (row === undefined) continue;
     const report = verifyEvidence(await gatherEvidence(deps, row, question, []), trust);
     for (const answer of report.answers) {
+      if (answer.state === "not-recorded") continue;
       const before = found.get(answer.ask);
       if (before === undefined || rank(answer.state) > rank(before.state)) found.set(answer.ask, answer);
     }

@@ -67,7 +67,7 @@ export function adminRoutes(app: FastifyInstance, context: ApiContext, questions
 
   app.post("/spur/v1/registers/close", async (request) => {
     context.require(request.headers, "write");
-    const { rec, index } = await closeRegisters(ledger, projector);
+    const { rec, index } = await closeRegisters(ledger);
     return { rec, index };
   });
 

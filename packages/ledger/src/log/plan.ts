@@ -1,3 +1,6 @@
+import { createHash } from "node:crypto";
+import { canonicalBytes, canonicalText } from "@spur/verifier/statement/canonical";
+import { STATEMENT_TYPE } from "@spur/verifier/statement/entry";
 import { leafHash, type LeafHash, type Root } from "@spur/verifier/tlog/merkle";
 import { SpurError } from "../errors.ts";
 import { append, rootOfTree, type FullTile, type Tree } from "./tree.ts";
@@ -18,6 +21,8 @@ export interface Numbered {
   readonly tail: readonly string[];
   /** The rec of each reference, in the order of the cuts. */
   readonly references: readonly string[];
+  /** A closing: its statement is written here, where its own index is known. */
+  readonly closes?: true;
 }
 
 /** Where the log stands. `registers`: last number and index of each. */
@@ -90,7 +95,7 @@ export function plan(
       throw new SpurError("record/rec-used", `rec ${draft.rec} is taken`, { status: 409 });
     }
     const last = registers.get(draft.reg);
-    let tail = draft.tail[0] as string;
+    let tail = draft.closes === true ? closingText(draft.rec, index, registers) : (draft.tail[0] as string);
     for (let i = 0; i < draft.references.length; i++) {
       const target = draft.references[i] as string;
       const found = inBatch.get(target) ?? indexOf(target);
@@ -125,4 +130,16 @@ export function plan(
     entries.map((entry) => entry.leaf),
   );
   return { plan: { next: { tree, root: rootOfTree(tree), at: hour, registers }, entries, moved, full }, results };
+}
+
+/** The statement of a `registers` entry: the last number and index of every other register below its own index (formats §1). */
+function closingText(rec: string, size: number, registers: LogState["registers"]): string {
+  const last = [...registers]
+    .filter(([name]) => name !== "registers")
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, { seq, idx }]) => ({ index: idx, name, seq }));
+  const predicate = { last, size };
+  const sha256 = createHash("sha256").update(canonicalBytes(predicate)).digest("hex");
+  const statement = { _type: STATEMENT_TYPE, predicate, predicateType: "spur:registers/v1", subject: [{ digest: { sha256 }, name: rec }] };
+  return `"statement":${canonicalText(statement)},`;
 }

@@ -117,17 +117,6 @@ export class Projection {
     return this.#database.prepare(sql).all(...(type === undefined ? [index] : [index, type])) as unknown as EntryRow[];
   }
 
-  /** Last number and index of every register, by name. */
-  registers(): { name: string; seq: number; index: number }[] {
-    const sql = 'select register as name, max(seq) as seq, max(idx) as "index" from entries group by register order by register';
-    return this.#database.prepare(sql).all() as { name: string; seq: number; index: number }[];
-  }
-
-  /** How many entries are folded. */
-  folded(): number {
-    return this.size();
-  }
-
   counts(): { type: string; n: number }[] {
     return this.#database.prepare("select type, count(*) as n from entries group by type order by type").all() as { type: string; n: number }[];
   }

@@ -2,6 +2,7 @@ import type { DatabaseSync } from "node:sqlite";
 import { Bug, SpurError } from "../errors.ts";
 import type { LogState, Plan } from "../log/plan.ts";
 import type { Root } from "@spur/verifier/tlog/merkle";
+import { sqliteRecIndex } from "./rec-index.ts";
 
 /** What a commit carries besides the entries; written in the same transaction. */
 export type Beside = () => void;
@@ -28,13 +29,10 @@ export interface LogStore {
   sign(size: number, root: Uint8Array, keyId: string): void;
 }
 
-const recBytes = (rec: string): Uint8Array => Buffer.from(rec, "hex");
-
 /** {@link LogStore} on SQLite. */
 export function sqliteLogStore(database: DatabaseSync): LogStore {
   const insertEntry = database.prepare("insert into entries values (?, ?)");
-  const insertRec = database.prepare("insert into recs values (?, ?, ?)");
-  const selectRec = database.prepare("select idx, owner from recs where rec = ?");
+  const recs = sqliteRecIndex(database);
   const moveHead = database.prepare("update head set size = ?, root = ? where one = 1 and size = ?");
   const setRegister = database.prepare("insert or replace into registers values (?, ?, ?)");
   const selectRows = database.prepare("select idx, bytes from entries where idx >= ? order by idx limit ?");
@@ -65,10 +63,10 @@ export function sqliteLogStore(database: DatabaseSync): LogStore {
       const rows = database.prepare("select name, seq, idx from registers").all() as { name: string; seq: number; idx: number }[];
       return new Map(rows.map(({ name, seq, idx }) => [name, { seq, idx }]));
     },
-    indexOf: (rec) => (selectRec.get(recBytes(rec)) as { idx: number } | undefined)?.idx,
+    indexOf: (rec) => recs.find(rec)?.idx,
     ownerOf(rec) {
-      const row = selectRec.get(recBytes(rec)) as { idx: number; owner: string } | undefined;
-      return row === undefined ? undefined : { index: row.idx, owner: row.owner };
+      const place = recs.find(rec);
+      return place === undefined ? undefined : { index: place.idx, owner: place.owner };
     },
     rows: (from, count) => selectRows.all(from, count) as { idx: number; bytes: Uint8Array }[],
     firstRow: () => (selectFirst.get() as { first: number | null }).first ?? undefined,
@@ -77,10 +75,8 @@ export function sqliteLogStore(database: DatabaseSync): LogStore {
         const { tree, root, registers } = plan.next;
         const moved = moveHead.run(tree.size, root, prev.tree.size).changes;
         if (moved !== 1) throw new SpurError("log/head-moved", `the head is no longer at ${prev.tree.size}`, { status: 503 });
-        for (const entry of plan.entries) {
-          insertEntry.run(entry.index, entry.bytes);
-          insertRec.run(recBytes(entry.rec), entry.index, entry.owner);
-        }
+        for (const entry of plan.entries) insertEntry.run(entry.index, entry.bytes);
+        recs.add(plan.entries);
         for (const name of plan.moved) {
           const at = registers.get(name);
           if (at !== undefined) setRegister.run(name, at.seq, at.idx);

@@ -12,6 +12,8 @@ export function wrapKey(under: Uint8Array, key: Uint8Array): Buffer {
 /** Undoes {@link wrapKey}; throws `vault/key-damaged` under another key or for other bytes. */
 export function unwrapKey(under: Uint8Array, wrapped: Uint8Array): Buffer {
   try {
+    // A shorter key, wrapped rightly, would unwrap too: every key of ours has 32 bytes.
+    if (wrapped.length !== 40) throw new Error(`${wrapped.length} bytes`);
     const decipher = createDecipheriv("id-aes256-wrap", createSecretKey(under), DEFAULT_IV);
     return Buffer.concat([decipher.update(wrapped), decipher.final()]);
   } catch (cause) {

@@ -85,12 +85,12 @@ export function seal(rec: Uint8Array, slots: Slots, dek: Uint8Array = randomByte
 /** Opens what {@link seal} made; throws `vault/sealed-mismatch` unless every byte and the commitment are as they were. */
 export function unseal(
   rec: Uint8Array,
-  sealed: { readonly dek: Uint8Array; readonly ct: Uint8Array; readonly commitment: Uint8Array },
+  sealed: { readonly dek: Uint8Array; readonly ct: Uint8Array; readonly commitment: Uint8Array; readonly slots: number },
   readBlob: (slot: number) => Uint8Array,
 ): (Uint8Array | undefined)[] {
-  const { dek, ct, commitment: c } = sealed;
+  const { dek, ct, commitment: c, slots: n } = sealed;
   const plain = decrypt(derive(dek, concatBytes(INFO_ENC, rec, c)), ZERO_NONCE, concatBytes(AAD_SEALED, rec, c), ct);
-  const n = plain[0] ?? 0;
+  if (plain[0] !== n) throw mismatch("number of slots"); // it comes from the predicate, never from what was stored
   const salts = slotSalts(dek, n);
   const digests: LeafHash[] = [];
   const values: (Uint8Array | undefined)[] = [];

@@ -1,0 +1,54 @@
+// The ledger seals exactly as /vectors says, and opens nothing else.
+import { readFileSync } from "node:fs";
+import { expect, it } from "vitest";
+import { seal, unseal, unsealJournal } from "../src/vault/seal.ts";
+import { unwrapKey, wrapKey } from "../src/vault/key-wrap.ts";
+import { editBlob } from "../../verifier/test/vector-sealing.ts";
+import { valueOf } from "../../verifier/test/vector-runner.ts";
+
+const load = (name: string) =>
+  JSON.parse(readFileSync(new URL(`../../../vectors/${name}.json`, import.meta.url), "utf8"));
+const hex = (text: string) => Buffer.from(text, "hex");
+const [sealed, wrapping, journal] = [load("sealed"), load("wrapping"), load("journal")];
+const open = (v: any, blob: (slot: number) => Uint8Array) =>
+  unseal(hex(v.rec), { dek: hex(v.dek), ct: hex(v.ct), commitment: hex(v.commitment), slots: v.slots.length ?? v.slots }, blob);
+
+it.each(sealed.valid)("seals: $name", (v: any) => {
+  const made = seal(hex(v.rec), v.slots.map(valueOf), hex(v.dek));
+  expect([made.ct.toString("hex"), Buffer.from(made.commitment).toString("hex")]).toEqual([v.ct, v.commitment]);
+  const blobs = made.blobs.map(({ slot, sha256 }) => ({ slot, sha256: sha256.toString("hex") }));
+  expect(blobs).toEqual((v.blobs ?? []).map(({ slot, sha256 }: any) => ({ slot, sha256 })));
+  const values = open(v, (slot) => made.blobs.find((one) => one.slot === slot)!.bytes);
+  values.forEach((value, i) => {
+    const wanted = valueOf(v.slots[i]);
+    expect(value === undefined ? undefined : Buffer.compare(value, wanted!)).toBe(wanted && 0);
+  });
+});
+it.each(sealed.invalid)("does not open: $name", (v: any) =>
+  expect(() => open(v, () => Buffer.alloc(0))).toThrow("vault/"),
+);
+it.each(sealed.blobs.invalid)("does not open blob: $name", ({ edit }: any) => {
+  const v = sealed.valid.find((one: any) => one.blobs !== undefined);
+  const chunksOf = (values: any[]) => {
+    const [blob] = seal(hex(v.rec), values, hex(v.dek)).blobs;
+    const step = 65_536 + 16;
+    return Array.from({ length: v.blobs[0].chunks }, (_, j) => blob!.bytes.subarray(j * step, (j + 1) * step));
+  };
+  const values = v.slots.map(valueOf);
+  const honest = chunksOf(values);
+  if (edit.valueFlip !== undefined) values[v.blobs[0].slot][edit.valueFlip] ^= 1;
+  expect(() => open(v, () => editBlob(chunksOf(values), edit, honest))).toThrow("vault/");
+});
+it.each(wrapping.valid)("wraps: $name", (v: any) => {
+  expect(wrapKey(hex(v.kek), hex(v.key)).toString("hex")).toBe(v.wrapped);
+  expect(unwrapKey(hex(v.kek), hex(v.wrapped)).toString("hex")).toBe(v.key);
+});
+it.each(wrapping.invalid)("does not unwrap: $name", (v: any) =>
+  expect(() => unwrapKey(hex(v.kek), hex(v.wrapped))).toThrow("vault/"),
+);
+it.each(journal.valid)("journal: $name", (v: any) =>
+  expect(unsealJournal(hex(v.rec), hex(v.dek), hex(v.ct)).toString("hex")).toBe(v.plaintext),
+);
+it.each(journal.invalid)("no journal row: $name", (v: any) =>
+  expect(() => unsealJournal(hex(v.rec), hex(v.dek), hex(v.ct))).toThrow("vault/"),
+);

@@ -1,0 +1,11 @@
+import { mkdtempSync } from "node:fs";
+import { join } from "node:path";
+import { random } from "/work/main/test/faults/random.ts";
+import { startUpstream } from "/work/main/test/faults/upstream.ts";
+import { killRun } from "/work/main/test/faults/kill.ts";
+const base = mkdtempSync("/tmp/spur-faults-");
+const r = random(Number(process.argv[3] ?? 1));
+const up = await startUpstream(r);
+const t = performance.now();
+console.log(await killRun({ data: join(base, "data"), keys: join(base, "data-keys") }, up, r, Number(process.argv[2]), { progress: (n, told) => console.log(n, told.acknowledged.size, told.ended.size, [...told.statuses].join(" ")) }), base, (performance.now() - t) / 1000);
+await up.close();
