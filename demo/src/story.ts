@@ -118,7 +118,7 @@ export async function runStory(options: StoryOptions, io: StoryIo): Promise<0 | 
     await stage.step("Put an older copy of the data in place of the true one", 6, async () => {
       await running.close();
       await model?.stop();
-      await rollBack(stage, spur, { data, keys, older, aside, rec: toRemove.rec, answer: toRemove.answer });
+      await rollBack(stage, spur, { data, keys, older, aside, rec: toRemove.rec, id: toRemove.id });
       ledger = await start();
       model = await startModel(modelFile(work));
       await serveModel(ledger, model, { model: trained.model.rec, sha256: trained.modelSha256 });
@@ -194,7 +194,7 @@ async function prove(stage: Stage, spur: Spur, api: Api, ledger: RunningLedger, 
 async function rollBack(
   stage: Stage,
   spur: Spur,
-  { data, keys, older, aside, rec, answer }: { data: string; keys: string; older: string; aside: string; rec: string; answer: string },
+  { data, keys, older, aside, rec, id }: { data: string; keys: string; older: string; aside: string; rec: string; id: string },
 ): Promise<void> {
   renameSync(data, aside);
   try {
@@ -212,8 +212,8 @@ async function rollBack(
     stage.holds("nothing was changed or deleted", digestOfFolder(data) === before && digestOfFolder(keys) === keysBefore);
     const custody = await spur(["audit", "--custody", "--data", data, "--keys", keys]);
     stage.holds("the older copy opens nothing: its root key is gone", custody.exit !== 0 && /root-missing/.test(custody.text));
-    const found = filesOf(data).some((file) => readFileSync(file).includes(answer));
-    stage.holds(`the content of ${rec.slice(0, 8)}… is in none of its files`, !found);
+    const found = [...filesOf(data), ...filesOf(keys)].some((file) => readFileSync(file).includes(id));
+    stage.holds(`the bytes of answer ${rec.slice(0, 8)}… (it called itself ${id}) are in none of its files`, id.length > 12 && !found);
   } finally {
     putBack(data, aside);
   }

@@ -6,7 +6,14 @@ import type { Prepared } from "../record-training.ts";
 import type { Stage } from "./stage.ts";
 
 /** One question and what came back. */
-export type Answered = { readonly rec: string; readonly prompt: string; readonly answer: string; readonly language: Language };
+export type Answered = {
+  readonly rec: string;
+  /** The completion's own id: random, so that it stands in this answer's bytes and nowhere else. */
+  readonly id: string;
+  readonly prompt: string;
+  readonly answer: string;
+  readonly language: Language;
+};
 
 /** Asks with the official OpenAI client, streaming and not, in every language that the corpus has; prompts are chosen by seed. */
 export async function askAll(stage: Stage, url: string, key: string, prepared: Prepared, seed: number): Promise<Answered[]> {
@@ -14,7 +21,7 @@ export async function askAll(stage: Stage, url: string, key: string, prepared: P
   const answered: Answered[] = [];
   for (const [i, { prompt, language }] of choosePrompts(only(prepared.rows, (row) => !row.heldOut), seed, 2).entries()) {
     const stream = i % 2 === 1;
-    const { rec, answer } = stream ? await askStreaming(client, prompt) : await askOnce(client, prompt);
+    const { rec, id, answer } = stream ? await askStreaming(client, prompt) : await askOnce(client, prompt);
     stage.holds(`${language}, ${stream ? "streaming" : "at once"}: an answer with a record id`, answer.length > 0 && /^[0-9a-f]{32}$/.test(rec));
     stage.fact(`  “${prompt}” → “${answer.trim()}”`);
     const nearest = nearestSource(prepared.rows, `${prompt}${answer}`);
@@ -22,7 +29,7 @@ export async function askAll(stage: Stage, url: string, key: string, prepared: P
     if (nearest !== undefined && source !== undefined) {
       stage.fact(`  closest source: ${source.name}, entry ${source.index} (shares “${nearest.run}”, ${nearest.runWords} of ${nearest.textWords} words)`);
     }
-    answered.push({ rec, prompt, answer, language });
+    answered.push({ rec, id, prompt, answer, language });
   }
   // Fair to the reader: half sentences that it was trained on are easy; this one it has never seen.
   const [held] = choosePrompts(only(prepared.rows, (row) => row.heldOut), seed, 1); // prettier-ignore
@@ -47,14 +54,18 @@ const request = (prompt: string) => ({
   temperature: 0,
 });
 
-async function askOnce(client: OpenAI, prompt: string): Promise<{ rec: string; answer: string }> {
+async function askOnce(client: OpenAI, prompt: string): Promise<{ rec: string; id: string; answer: string }> {
   const { data, response } = await client.chat.completions.create(request(prompt)).withResponse();
-  return { rec: response.headers.get("x-spur-record") ?? "", answer: data.choices[0]?.message.content ?? "" };
+  return { rec: response.headers.get("x-spur-record") ?? "", id: data.id, answer: data.choices[0]?.message.content ?? "" };
 }
 
-async function askStreaming(client: OpenAI, prompt: string): Promise<{ rec: string; answer: string }> {
+async function askStreaming(client: OpenAI, prompt: string): Promise<{ rec: string; id: string; answer: string }> {
   const { data, response } = await client.chat.completions.create({ ...request(prompt), stream: true }).withResponse();
   let answer = "";
-  for await (const chunk of data) answer += chunk.choices[0]?.delta.content ?? "";
-  return { rec: response.headers.get("x-spur-record") ?? "", answer };
+  let id = "";
+  for await (const chunk of data) {
+    id = chunk.id;
+    answer += chunk.choices[0]?.delta.content ?? "";
+  }
+  return { rec: response.headers.get("x-spur-record") ?? "", id, answer };
 }

@@ -281,7 +281,7 @@ export class Core {
         results[at] = { entries: [] };
       }
     });
-    const { plan: next, results: planned } = plan(this.#state, appends.map(({ op }) => op.drafts), this.#log.indexOf); // prettier-ignore
+    const { plan: next, results: planned } = this.#log.reading(() => plan(this.#state, appends.map(({ op }) => op.drafts), this.#log.indexOf)); // prettier-ignore
     planned.forEach((result, i) => {
       const { at } = appends[i] as { at: number };
       results[at] = "refused" in result ? result : { entries: result.entries.map(({ rec, index, leaf }) => ({ rec, index, leaf })) };

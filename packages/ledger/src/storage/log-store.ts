@@ -12,6 +12,8 @@ export interface LogStore {
   /** Size, root, registers as committed; the tree's edge is built from them by recovery. */
   readHead(): { size: number; root: Root };
   readRegisters(): Map<string, { seq: number; idx: number }>;
+  /** Reads under one lock: many lookups, each of which would else open a read transaction of its own. */
+  reading<T>(work: () => T): T;
   indexOf(rec: string): number | undefined;
   ownerOf(rec: string): { index: number; owner: string } | undefined;
   /** Entry bytes still held as rows, from `from` (at most `count`), in order. */
@@ -62,6 +64,14 @@ export function sqliteLogStore(database: DatabaseSync): LogStore {
     readRegisters() {
       const rows = database.prepare("select name, seq, idx from registers").all() as { name: string; seq: number; idx: number }[];
       return new Map(rows.map(({ name, seq, idx }) => [name, { seq, idx }]));
+    },
+    reading(work) {
+      database.exec("begin");
+      try {
+        return work();
+      } finally {
+        database.exec("commit");
+      }
     },
     indexOf: (rec) => recs.find(rec)?.idx,
     ownerOf(rec) {
