@@ -49,6 +49,8 @@ function start(command: string, args: readonly string[]): Promise<Started> {
 async function stop(child: ChildProcess): Promise<number | null> {
   if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return child.exitCode;
   const gone = new Promise<number | null>((resolve) => child.once("close", resolve));
+  // Nobody types within a tenth of a second of reading that he can.
+  await new Promise((resolve) => setTimeout(resolve, 100));
   process.kill(-child.pid, "SIGINT");
   return gone;
 }

@@ -32,7 +32,7 @@ export async function startModel(file: string): Promise<ModelProcess> {
       new Promise((resolve) => {
         child.once("exit", () => resolve());
         child.stdin?.end();
-        if (child.exitCode !== null) resolve();
+        if (child.exitCode !== null || child.signalCode !== null) resolve();
       }),
   };
 }

@@ -194,6 +194,8 @@ async function main(args: string[]): Promise<void> {
   await once(server, "listening");
   if (values["parent-pipe"]) {
     // Whoever started this holds the other end: when he ends, however he ends, so does this.
+    // So a terminal's Ctrl-C is his to answer: answers under way end first.
+    process.on("SIGINT", () => undefined);
     process.stdin.resume();
     process.stdin.once("close", () => process.exit(0));
     process.stdin.once("end", () => process.exit(0));

@@ -40,16 +40,20 @@ export async function check(place: Place, vkey: string, told: Told, reached: Rea
     if (core.openRemovals().length > 0) faults.push("removals are open after a start");
     for (const [rec, { index, leafHash: leaf }] of told.acknowledged) {
       const bytes = entries[index];
-      if (byRec.get(rec) !== index) faults.push(`${rec} was acknowledged at ${index}; it is at ${byRec.get(rec) ?? "no place"}`);
-      else if (bytes === undefined || toBase64(leafHash(bytes)) !== leaf) faults.push(`${rec} has other bytes than were acknowledged`);
+      if (byRec.get(rec) !== index)
+        faults.push(`${rec} was acknowledged at ${index}; it is at ${byRec.get(rec) ?? "no place"}`);
+      else if (bytes === undefined || toBase64(leafHash(bytes)) !== leaf)
+        faults.push(`${rec} has other bytes than were acknowledged`);
     }
     for (const rec of told.answers) if (!byRec.has(rec)) faults.push(`answer ${rec} was seen and has no record`);
     for (const rec of told.ended.values()) {
       const index = byRec.get(rec);
       const entry = index === undefined ? undefined : parseEntry(entries[index] as Uint8Array);
-      if (entry?.predicate["outcome"] !== "complete") faults.push(`answer ${rec} came to a normal end; its record says ${String(entry?.predicate["outcome"])}`);
+      if (entry?.predicate["outcome"] !== "complete")
+        faults.push(`answer ${rec} came to a normal end; its record says ${String(entry?.predicate["outcome"])}`);
     }
-    for (const [rec, index] of told.receipts) if (byRec.get(rec) !== index) faults.push(`receipt of ${rec} says ${index}`);
+    for (const [rec, index] of told.receipts)
+      if (byRec.get(rec) !== index) faults.push(`receipt of ${rec} says ${index}`);
     const markers = new Set<string>();
     let answers = 0;
     for (const bytes of entries) {
@@ -57,17 +61,27 @@ export async function check(place: Place, vkey: string, told: Told, reached: Rea
       if (predicateType !== "spur:output/v1") continue;
       answers++;
       const { dek, ct, file } = core.unwrap(rec);
-      const sealed = { dek, ct: ct ?? readFileSync(join(place.data, file as string)), commitment: commitment as Uint8Array, slots };
+      const sealed = {
+        dek,
+        ct: ct ?? readFileSync(join(place.data, file as string)),
+        commitment: commitment as Uint8Array,
+        slots,
+      };
       const [request] = unseal(Buffer.from(rec, "hex"), sealed, () => Buffer.alloc(0));
       const marker = /marker-[0-9a-f]{32}/.exec(Buffer.from(request ?? []).toString())?.[0];
       if (marker !== undefined) markers.add(marker);
     }
-    for (const marker of reached) if (!markers.has(marker)) faults.push(`a request reached the upstream and has no record: ${marker}`);
+    for (const marker of reached)
+      if (!markers.has(marker)) faults.push(`a request reached the upstream and has no record: ${marker}`);
     for (const rec of told.removed) {
-      if (core.locate(rec)?.removal !== "completed") faults.push(`removal of ${rec} was acknowledged and is not completed`);
+      if (core.locate(rec)?.removal !== "completed")
+        faults.push(`removal of ${rec} was acknowledged and is not completed`);
     }
     // No request and no name of a record is in any file.
-    const secrets = [...[...reached].slice(-50), ...[...told.acknowledged.keys()].slice(-50).map((rec) => `name of ${rec}`)];
+    const secrets = [
+      ...[...reached].slice(-50),
+      ...[...told.acknowledged.keys()].slice(-50).map((rec) => `name of ${rec}`),
+    ];
     faults.push(...filesHolding(secrets.map((text) => Buffer.from(text)).map((bytes) => bytes.subarray(0, 19)), place.data, place.keys)); // prettier-ignore
     faults.push(...conflicts(told.checkpoints, vkey, entries));
     return { entries: size, answers, faults };

@@ -31,10 +31,26 @@ export interface Ready {
 const DRIVER = fileURLToPath(new URL("driver.ts", import.meta.url));
 
 /** Starts a ledger; `before` is a command to run it under, such as strace with its options. */
-export function startChild(place: Place, upstream: string, options: { before?: readonly string[]; publishEvery?: number } = {}): Child {
+export function startChild(
+  place: Place,
+  upstream: string,
+  options: { before?: readonly string[]; publishEvery?: number } = {},
+): Child {
   const before = options.before ?? [];
-  const args = [...before, process.execPath, "--no-warnings", DRIVER, place.data, place.keys, upstream, String(options.publishEvery ?? 0.2)];
-  const child = spawn(args[0] as string, args.slice(1), { stdio: ["pipe", "pipe", "pipe"], env: { PATH: process.env["PATH"] } });
+  const args = [
+    ...before,
+    process.execPath,
+    "--no-warnings",
+    DRIVER,
+    place.data,
+    place.keys,
+    upstream,
+    String(options.publishEvery ?? 0.2),
+  ];
+  const child = spawn(args[0] as string, args.slice(1), {
+    stdio: ["pipe", "pipe", "pipe"],
+    env: { PATH: process.env["PATH"] },
+  });
   child.stdin.on("error", () => undefined);
   let stderr = "";
   child.stderr.on("data", (bytes: Buffer) => (stderr = (stderr + bytes.toString()).slice(-4000)));

@@ -34,7 +34,8 @@ export async function killRun(
   const whole = async (): Promise<Checked> => {
     const last = startChild(place, upstream.url);
     const ready = await last.ready;
-    if (ready?.url === undefined) throw new Error(`it does not start again: ${JSON.stringify(ready)} ${(await last.ended).stderr}`);
+    if (ready?.url === undefined)
+      throw new Error(`it does not start again: ${JSON.stringify(ready)} ${(await last.ended).stderr}`);
     vkey = ready.vkey;
     const code = await last.stop();
     if (code !== 0) throw new Error(`it ends with ${String(code)}: ${(await last.ended).stderr}`);
@@ -51,7 +52,8 @@ export async function killRun(
       continue;
     }
     const ready = await child.ready;
-    if (ready?.url === undefined) throw new Error(`after ${kills} kills it does not start: ${JSON.stringify(ready)} ${(await child.ended).stderr}`);
+    if (ready?.url === undefined)
+      throw new Error(`after ${kills} kills it does not start: ${JSON.stringify(ready)} ${(await child.ended).stderr}`);
     const load = new Load(ready.url, operatorKey(place), told, random);
     await new Promise((resolve) => setTimeout(resolve, 30 + random.below(400)));
     const { code, stderr } = await Promise.race([child.ended, child.kill().then(() => ({ code: null, stderr: "" }))]);

@@ -61,7 +61,13 @@ export class Load {
   #over = false;
 
   /** `heavy`: mostly large contents, to fill a disk. */
-  constructor(url: string, key: string, told: Told, random: Random, options: { callers?: number; heavy?: boolean } = {}) {
+  constructor(
+    url: string,
+    key: string,
+    told: Told,
+    random: Random,
+    options: { callers?: number; heavy?: boolean } = {},
+  ) {
     this.#url = url;
     this.#key = key;
     this.#told = told;
@@ -139,7 +145,8 @@ export class Load {
     const { records } = JSON.parse(answer.body) as { records: { rec: string; index: number; leafHash: string }[] };
     for (const { rec, index, leafHash } of records) {
       const before = this.#told.acknowledged.get(rec);
-      if (before !== undefined && before.leafHash !== leafHash) throw new Error(`${rec} was acknowledged twice, differently`);
+      if (before !== undefined && before.leafHash !== leafHash)
+        throw new Error(`${rec} was acknowledged twice, differently`);
       this.#told.acknowledged.set(rec, { index, leafHash });
     }
     this.#told.removable.push(...drafts.recs);
@@ -150,7 +157,10 @@ export class Load {
     const answer = await this.#send("POST", "/v1/chat/completions", JSON.stringify({ model: "m", stream, messages: [{ role: "user", content: marker }] }), (rec) => {
       this.#told.answers.add(rec);
     }); // prettier-ignore
-    const ended = answer.whole && answer.status === 200 && (stream ? answer.body.includes("[DONE]") : answer.body.includes("an answer"));
+    const ended =
+      answer.whole &&
+      answer.status === 200 &&
+      (stream ? answer.body.includes("[DONE]") : answer.body.includes("an answer"));
     if (answer.rec !== undefined && ended) this.#told.ended.set(marker, answer.rec);
   }
 
@@ -174,20 +184,24 @@ export class Load {
   #send(method: string, path: string, body?: string, onRec?: (rec: string) => void): Promise<Answered> {
     return new Promise((resolve, reject) => {
       const headers = { authorization: `Bearer ${this.#key}`, "content-type": "application/json" };
-      const request = httpRequest(`${this.#url}${path}`, { method, headers, agent: this.#agent, timeout: 20_000 }, (response) => {
-        const rec = response.headers["x-spur-record"] as string | undefined;
-        if (rec !== undefined) onRec?.(rec);
-        let text = "";
-        response.on("data", (bytes: Buffer) => (text += bytes.toString()));
-        response.on("error", () => undefined);
-        response.on("close", () => {
-          const status = response.statusCode ?? 0;
-          const code = /"code":"([^"]*)"/.exec(text)?.[1];
-          const name = `${status}${status >= 400 ? ` ${code ?? ""}` : ""}`;
-          this.#told.statuses.set(name, (this.#told.statuses.get(name) ?? 0) + 1);
-          resolve({ status, body: text, whole: response.complete, ...(rec === undefined ? {} : { rec }) });
-        });
-      });
+      const request = httpRequest(
+        `${this.#url}${path}`,
+        { method, headers, agent: this.#agent, timeout: 20_000 },
+        (response) => {
+          const rec = response.headers["x-spur-record"] as string | undefined;
+          if (rec !== undefined) onRec?.(rec);
+          let text = "";
+          response.on("data", (bytes: Buffer) => (text += bytes.toString()));
+          response.on("error", () => undefined);
+          response.on("close", () => {
+            const status = response.statusCode ?? 0;
+            const code = /"code":"([^"]*)"/.exec(text)?.[1];
+            const name = `${status}${status >= 400 ? ` ${code ?? ""}` : ""}`;
+            this.#told.statuses.set(name, (this.#told.statuses.get(name) ?? 0) + 1);
+            resolve({ status, body: text, whole: response.complete, ...(rec === undefined ? {} : { rec }) });
+          });
+        },
+      );
       request.on("timeout", () => request.destroy(new Error("no answer for 20 s")));
       request.on("error", reject);
       request.end(body);

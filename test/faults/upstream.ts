@@ -17,7 +17,9 @@ export async function startUpstream(random: Random): Promise<Upstream> {
   const server = createServer((request, response) => {
     if (request.method === "GET") {
       response.setHeader("content-type", "application/json");
-      response.end(JSON.stringify({ object: "list", data: [{ id: "m", object: "model", created: 1, owned_by: "test" }] }));
+      response.end(
+        JSON.stringify({ object: "list", data: [{ id: "m", object: "model", created: 1, owned_by: "test" }] }),
+      );
       return;
     }
     let body = "";

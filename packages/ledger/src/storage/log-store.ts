@@ -70,13 +70,13 @@ export function sqliteLogStore(database: DatabaseSync): LogStore {
       try {
         return work();
       } finally {
-        database.exec("commit");
+        database.exec("end");
       }
     },
-    indexOf: (rec) => recs.find(rec)?.idx,
+    indexOf: (rec) => recs.find(rec),
     ownerOf(rec) {
-      const place = recs.find(rec);
-      return place === undefined ? undefined : { index: place.idx, owner: place.owner };
+      const index = recs.find(rec);
+      return index === undefined ? undefined : { index, owner: recs.ownerOf(rec, index) };
     },
     rows: (from, count) => selectRows.all(from, count) as { idx: number; bytes: Uint8Array }[],
     firstRow: () => (selectFirst.get() as { first: number | null }).first ?? undefined,

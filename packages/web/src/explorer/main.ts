@@ -23,7 +23,7 @@ interface State {
 }
 
 const state: State = { lang: firstLang(), rows: [], more: false, answers: [], accessKey: "" };
-const PLACES = ["now", "record", "records", "questions", "try"] as const;
+const PLACES = ["now", "questions", "record", "records", "try"] as const;
 /** How often the page asks how long the log is, in milliseconds. */
 const EVERY_MS = 4_000;
 
