@@ -1,5 +1,5 @@
-import { hash } from "node:crypto";
 import { useSha256 } from "@spur/verifier/hash";
+import { nativeSha256 } from "@spur/ledger/native-sha256";
 import { verifyEvidence } from "@spur/verifier/evidence/verify";
 import { parseTrust } from "@spur/verifier/trust/trust";
 import { makeStory } from "../packages/verifier/test/make-log.ts";
@@ -13,7 +13,7 @@ export const evidence: Bench = {
   name: "evidence",
   about: `one evidence file verified: ${ENTRIES} entries with their proofs, ${WITNESSES + 1} signatures (the log's and ${WITNESSES} witnesses'), 3 openings; native SHA-256, warm`,
   run({ runs }) {
-    useSha256((bytes) => hash("sha256", bytes, "buffer"));
+    useSha256(nativeSha256);
     const { log, output, policy } = makeStory({ witnesses: WITNESSES });
     for (let i = 0; log.entries.length < 1000; i++) {
       const predicate = { deployment: output.ref, outcome: "complete" };

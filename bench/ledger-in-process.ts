@@ -1,6 +1,7 @@
-import { hash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { useSha256 } from "@spur/verifier/hash";
+import { nativeSha256 } from "@spur/ledger/native-sha256";
 import type { Draft } from "@spur/ledger/draft";
 import { LedgerThread } from "@spur/ledger/ledger-thread";
 import { Ledger, newRec } from "@spur/ledger/record";
@@ -20,7 +21,7 @@ export interface InProcess {
 const common = { evidence: "reported", retention: "training", owner: "bench" } as const;
 
 export async function openInProcess(folder: string, publishEveryMs = 5000): Promise<InProcess> {
-  useSha256((bytes) => hash("sha256", bytes, "buffer"));
+  useSha256(nativeSha256);
   const data = join(folder, "data");
   const options = { data, keys: join(folder, "data-keys"), origin: "bench.spur.invalid/log", publishEveryMs };
   const thread = await LedgerThread.start(options, (error) => {

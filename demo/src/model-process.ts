@@ -15,9 +15,13 @@ export type ModelProcess = {
 
 export async function startModel(file: string): Promise<ModelProcess> {
   const server = fileURLToPath(new URL("./server.ts", import.meta.url));
-  const child: ChildProcess = spawn(process.execPath, [server, "--model", file, "--port", "0", "--name", MODEL_NAME, "--parent-pipe"], {
-    stdio: ["pipe", "pipe", "inherit"],
-  });
+  const child: ChildProcess = spawn(
+    process.execPath,
+    [server, "--model", file, "--port", "0", "--name", MODEL_NAME, "--parent-pipe"],
+    {
+      stdio: ["pipe", "pipe", "inherit"],
+    },
+  );
   const ended = new Promise<never>((_resolve, reject) => {
     child.once("exit", (code) => reject(new DemoError("model/ended", `the model's server ended with ${code}`)));
     child.once("error", reject);

@@ -43,12 +43,24 @@ export async function prepareOnRecord(api: Api, files: readonly CorpusFile[], se
   const inputs = sources.map(({ rec }) => ({ rec }));
   const [run] = await api.record({
     predicateType: "spur:data-run/v1",
-    predicate: { inputs, code: codeDigest(), outcome: "complete", rowsIn: payloads.reduce((n, one) => n + one.rows, 0), rowsOut: count },
+    predicate: {
+      inputs,
+      code: codeDigest(),
+      outcome: "complete",
+      rowsIn: payloads.reduce((n, one) => n + one.rows, 0),
+      rowsOut: count,
+    },
     slots: { job: "prepare corpus", parameters: JSON.stringify({ seed }) },
   });
   const [record] = await api.record({
     predicateType: "spur:dataset/v1",
-    predicate: { run: { rec: run!.rec }, sources: inputs, bytes, rows: count, heldOut: rows.filter((row) => row.heldOut).length },
+    predicate: {
+      run: { rec: run!.rec },
+      sources: inputs,
+      bytes,
+      rows: count,
+      heldOut: rows.filter((row) => row.heldOut).length,
+    },
     slots: { name: "demo corpus" },
     digests: { sha256: digest, spurRowsV1: rowsRoot },
   });
@@ -75,8 +87,18 @@ export async function trainOnRecord(
   const config = demoConfig(prepared.rows, seed);
   const [run] = await api.record({
     predicateType: "spur:training-run/v1",
-    predicate: { datasets: [{ rec: prepared.record.rec }], code: codeDigest(), config: sha256(configText(config)), steps: config.steps, seed },
-    slots: { name: "demo model", environment: `Node ${process.version}, ${process.platform} ${process.arch}`, parameters: configText(config) },
+    predicate: {
+      datasets: [{ rec: prepared.record.rec }],
+      code: codeDigest(),
+      config: sha256(configText(config)),
+      steps: config.steps,
+      seed,
+    },
+    slots: {
+      name: "demo model",
+      environment: `Node ${process.version}, ${process.platform} ${process.arch}`,
+      parameters: configText(config),
+    },
   });
   const checkpoints: (WireRecord & { step: number })[] = [];
   const metrics: Metric[] = [];
@@ -122,7 +144,12 @@ export async function trainOnRecord(
     },
     {
       predicateType: "spur:model/v1",
-      predicate: { run: { rec: run!.rec }, checkpoint: { rec: final.rec }, format: "safetensors", bytes: result.weights.length },
+      predicate: {
+        run: { rec: run!.rec },
+        checkpoint: { rec: final.rec },
+        format: "safetensors",
+        bytes: result.weights.length,
+      },
       slots: { name: "spur-demo", licence: "Apache-2.0" },
       digests: { sha256: modelSha256 },
     },

@@ -9,7 +9,9 @@ export type Segment = {
 };
 
 /** Computes a segment again. Judges nothing: the caller compares digests. */
-export async function replayRun(segment: Segment): Promise<{ weights: Uint8Array; state: Uint8Array; environment: string }> {
+export async function replayRun(
+  segment: Segment,
+): Promise<{ weights: Uint8Array; state: Uint8Array; environment: string }> {
   const { dataset, from, untilStep, onStep } = segment;
   const { weights, state } = await resume(from, dataset, untilStep, { metric: ({ step }) => onStep?.(step) });
   return { weights, state, environment: `Node ${process.version}, ${process.platform} ${process.arch}` };

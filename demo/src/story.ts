@@ -1,5 +1,15 @@
 import { createHash } from "node:crypto";
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join, resolve } from "node:path";
 import { startLedger, type RunningLedger } from "@spur/ledger/main";
 import { connect, type Api } from "./api.ts";
@@ -66,19 +76,28 @@ export async function runStory(options: StoryOptions, io: StoryIo): Promise<0 | 
 
     const prepared = await stage.step("Prepare a corpus; record sources, processing, dataset", 3, async () => {
       const found = await prepareOnRecord(api, corpusFiles(options.corpus), SEED);
-      stage.fact(`${found.sources.length} documents, ${found.rows.length} sentences, ${found.rows.filter((row) => row.heldOut).length} of them held out`);
+      stage.fact(
+        `${found.sources.length} documents, ${found.rows.length} sentences, ${found.rows.filter((row) => row.heldOut).length} of them held out`,
+      );
       stage.fact(`dataset: entry ${found.record.index}, record ${found.record.rec}`);
       return found;
     });
 
     const trained = await stage.step("Train a small language model; record run, metrics, checkpoints", 20, async () => {
       const found = await trainOnRecord(api, prepared, SEED, ({ step, loss, heldOutLoss }, steps) => {
-        stage.progress(`step ${step} of ${steps}, loss ${loss.toFixed(2)}${heldOutLoss === undefined ? "" : `, on held-out text ${heldOutLoss.toFixed(2)}`}`);
+        stage.progress(
+          `step ${step} of ${steps}, loss ${loss.toFixed(2)}${heldOutLoss === undefined ? "" : `, on held-out text ${heldOutLoss.toFixed(2)}`}`,
+        );
       });
       const { result } = found;
-      stage.fact(`${result.parameters} weights, ${result.step} steps, ${found.checkpoints.length} checkpoints, each naming the one before it`);
-      stage.fact(`loss on held-out text ${result.heldOutLoss?.toFixed(3) ?? "?"} nats a token (guessing evenly: ${result.uniformLoss.toFixed(3)}; by frequency alone: ${result.unigramLoss?.toFixed(3) ?? "?"})`);
-      if ((result.heldOutLoss ?? Infinity) < (result.unigramLoss ?? result.uniformLoss)) stage.fact("✓ better than guessing by frequency on text it has never seen");
+      stage.fact(
+        `${result.parameters} weights, ${result.step} steps, ${found.checkpoints.length} checkpoints, each naming the one before it`,
+      );
+      stage.fact(
+        `loss on held-out text ${result.heldOutLoss?.toFixed(3) ?? "?"} nats a token (guessing evenly: ${result.uniformLoss.toFixed(3)}; by frequency alone: ${result.unigramLoss?.toFixed(3) ?? "?"})`,
+      );
+      if ((result.heldOutLoss ?? Infinity) < (result.unigramLoss ?? result.uniformLoss))
+        stage.fact("✓ better than guessing by frequency on text it has never seen");
       else stage.fact("not better than guessing by frequency on text it has never seen: the corpus is small");
       return found;
     });
@@ -88,27 +107,45 @@ export async function runStory(options: StoryOptions, io: StoryIo): Promise<0 | 
       writeStanding(work, trained.result.weights, standing);
       const server = await startModel(modelFile(work));
       await serveModel(running, server, standing);
-      stage.holds(`the served file is the recorded model (sha256 ${server.sha256.slice(0, 16)}…)`, server.sha256 === trained.modelSha256);
+      stage.holds(
+        `the served file is the recorded model (sha256 ${server.sha256.slice(0, 16)}…)`,
+        server.sha256 === trained.modelSha256,
+      );
       return server;
     });
 
-    const answers = await stage.step("Ask it with the official OpenAI client", 8, () => askAll(stage, running.url, api.key, prepared, SEED));
+    const answers = await stage.step("Ask it with the official OpenAI client", 8, () =>
+      askAll(stage, running.url, api.key, prepared, SEED),
+    );
     const asked = answers[0];
     const toRemove = answers[1];
-    if (asked === undefined || toRemove === undefined) throw new DemoError("story/failed", "the corpus gave no prompts");
+    if (asked === undefined || toRemove === undefined)
+      throw new DemoError("story/failed", "the corpus gave no prompts");
 
-    const files = await stage.step("Receipt, trace, evidence; verify it offline, with the verifier alone", 4, () => prove(stage, spur, api, running, asked.rec, scratch));
+    const files = await stage.step("Receipt, trace, evidence; verify it offline, with the verifier alone", 4, () =>
+      prove(stage, spur, api, running, asked.rec, scratch),
+    );
 
     const older = join(scratch, "older-copy");
     await stage.step("Remove one answer's content, lawfully", 6, async () => {
       await api.json("POST", "/spur/v1/backup", { to: older });
-      const removal = await api.json<{ state: string; order: { index: number }; completed: { index: number } }>("POST", "/spur/v1/removals", {
-        rec: toRemove.rec,
-        basis: "erasure-request",
-        reason: "the demo asks for it",
-      });
-      stage.holds(`ordered (entry ${removal.order.index}), published, destroyed, completed (entry ${removal.completed.index})`, removal.state === "completed");
-      stage.holds("its content is gone: 410", (await api.status("POST", `/spur/v1/records/${toRemove.rec}/open`, { slots: ["response"] })) === 410);
+      const removal = await api.json<{ state: string; order: { index: number }; completed: { index: number } }>(
+        "POST",
+        "/spur/v1/removals",
+        {
+          rec: toRemove.rec,
+          basis: "erasure-request",
+          reason: "the demo asks for it",
+        },
+      );
+      stage.holds(
+        `ordered (entry ${removal.order.index}), published, destroyed, completed (entry ${removal.completed.index})`,
+        removal.state === "completed",
+      );
+      stage.holds(
+        "its content is gone: 410",
+        (await api.status("POST", `/spur/v1/records/${toRemove.rec}/open`, { slots: ["response"] })) === 410,
+      );
       const after = join(scratch, "removed.evidence.json");
       writeFileSync(after, await api.bytes(`/spur/v1/records/${toRemove.rec}/evidence?ask=Q5`));
       const verified = await spur(["verify", after, "--trust", files.trust]);
@@ -122,7 +159,10 @@ export async function runStory(options: StoryOptions, io: StoryIo): Promise<0 | 
       ledger = await start();
       model = await startModel(modelFile(work));
       await serveModel(ledger, model, { model: trained.model.rec, sha256: trained.modelSha256 });
-      stage.holds("with the true folder back, the log goes on", (await connect(ledger.url, api.key).json<{ size: number }>("GET", "/spur/v1/head")).size > 0);
+      stage.holds(
+        "with the true folder back, the log goes on",
+        (await connect(ledger.url, api.key).json<{ size: number }>("GET", "/spur/v1/head")).size > 0,
+      );
     });
     const again = connect(ledger.url, api.key);
 
@@ -130,7 +170,14 @@ export async function runStory(options: StoryOptions, io: StoryIo): Promise<0 | 
       await again.json("POST", "/spur/v1/publish");
       const backup = join(scratch, "copy");
       await again.json("POST", "/spur/v1/backup", { to: backup });
-      await tamperAndBeRefused(stage, spur, { evidence: files.evidence, trust: files.trust, backup, keys, work: scratch, state: join(scratch, "state") });
+      await tamperAndBeRefused(stage, spur, {
+        evidence: files.evidence,
+        trust: files.trust,
+        backup,
+        keys,
+        work: scratch,
+        state: join(scratch, "state"),
+      });
     });
 
     await stage.step("Replay the training from a checkpoint", 5, async () => {
@@ -139,8 +186,13 @@ export async function runStory(options: StoryOptions, io: StoryIo): Promise<0 | 
     });
 
     const total = stage.times.reduce((sum, { seconds }) => sum + seconds, 0);
-    stage.fact(`the whole story took ${total.toFixed(1)} s; the budget is ${BUDGET_SECONDS} s${total > BUDGET_SECONDS ? ": this machine was slower, or busy" : ""}`);
-    if (options.json) io.stdout.write(`${JSON.stringify({ ok: true, url: ledger.url, seconds: total, steps: stage.times, evidence: files.evidence, trust: files.trust })}\n`);
+    stage.fact(
+      `the whole story took ${total.toFixed(1)} s; the budget is ${BUDGET_SECONDS} s${total > BUDGET_SECONDS ? ": this machine was slower, or busy" : ""}`,
+    );
+    if (options.json)
+      io.stdout.write(
+        `${JSON.stringify({ ok: true, url: ledger.url, seconds: total, steps: stage.times, evidence: files.evidence, trust: files.trust })}\n`,
+      );
     else tell(io, ledger, files);
     if (!options.exit) await io.untilStopped?.();
     return 0;
@@ -168,11 +220,21 @@ function tell(io: StoryIo, ledger: RunningLedger, files: { evidence: string; tru
 }
 
 /** Receipt, trace, evidence; then the verifier in a process of its own, with and without trust. */
-async function prove(stage: Stage, spur: Spur, api: Api, ledger: RunningLedger, rec: string, scratch: string): Promise<{ evidence: string; trust: string }> {
+async function prove(
+  stage: Stage,
+  spur: Spur,
+  api: Api,
+  ledger: RunningLedger,
+  rec: string,
+  scratch: string,
+): Promise<{ evidence: string; trust: string }> {
   const receipt = join(scratch, "answer.receipt.json");
   writeFileSync(receipt, await api.bytes(`/spur/v1/records/${rec}/receipt`));
   stage.fact("the caller's receipt: signed, with his own request and answer opened");
-  const { entries } = await api.json<{ entries: { type: string; index: number }[] }>("GET", `/spur/v1/records/${rec}/trace`);
+  const { entries } = await api.json<{ entries: { type: string; index: number }[] }>(
+    "GET",
+    `/spur/v1/records/${rec}/trace`,
+  );
   const has = (type: string): boolean => entries.some((entry) => entry.type === `spur:${type}/v1`);
   const chain = ["output", "decision", "deployment", "model", "checkpoint", "training-run", "dataset", "source"];
   stage.holds(`the trace: ${chain.join(" → ")}`, chain.every(has));
@@ -186,7 +248,10 @@ async function prove(stage: Stage, spur: Spur, api: Api, ledger: RunningLedger, 
   ]);
   stage.fact(trusted.text.trim().split("\n")[0] ?? "");
   stage.holds("verified, under a trust file made from the log's key", trusted.exit === 0);
-  stage.holds("without trust: signer unknown, exit 2, never green", untrusted.exit === 2 && /signer unknown/i.test(untrusted.text));
+  stage.holds(
+    "without trust: signer unknown, exit 2, never green",
+    untrusted.exit === 2 && /signer unknown/i.test(untrusted.text),
+  );
   return { evidence, trust };
 }
 
@@ -194,7 +259,14 @@ async function prove(stage: Stage, spur: Spur, api: Api, ledger: RunningLedger, 
 async function rollBack(
   stage: Stage,
   spur: Spur,
-  { data, keys, older, aside, rec, id }: { data: string; keys: string; older: string; aside: string; rec: string; id: string },
+  {
+    data,
+    keys,
+    older,
+    aside,
+    rec,
+    id,
+  }: { data: string; keys: string; older: string; aside: string; rec: string; id: string },
 ): Promise<void> {
   renameSync(data, aside);
   try {
@@ -209,11 +281,20 @@ async function rollBack(
       (error: { code?: string }) => error.code,
     );
     stage.holds("the ledger notices the rollback and stops", refused === "log/rolled-back");
-    stage.holds("nothing was changed or deleted", digestOfFolder(data) === before && digestOfFolder(keys) === keysBefore);
+    stage.holds(
+      "nothing was changed or deleted",
+      digestOfFolder(data) === before && digestOfFolder(keys) === keysBefore,
+    );
     const custody = await spur(["audit", "--custody", "--data", data, "--keys", keys]);
-    stage.holds("the older copy opens nothing: its root key is gone", custody.exit !== 0 && /root-missing/.test(custody.text));
+    stage.holds(
+      "the older copy opens nothing: its root key is gone",
+      custody.exit !== 0 && /root-missing/.test(custody.text),
+    );
     const found = [...filesOf(data), ...filesOf(keys)].some((file) => readFileSync(file).includes(id));
-    stage.holds(`the bytes of answer ${rec.slice(0, 8)}… (it called itself ${id}) are in none of its files`, id.length > 12 && !found);
+    stage.holds(
+      `the bytes of answer ${rec.slice(0, 8)}… (it called itself ${id}) are in none of its files`,
+      id.length > 12 && !found,
+    );
   } finally {
     putBack(data, aside);
   }
@@ -225,7 +306,9 @@ function putBack(data: string, aside: string): void {
 }
 
 function filesOf(folder: string): string[] {
-  return (readdirSync(folder, { recursive: true }) as string[]).map((name) => join(folder, name)).filter((path) => statSync(path).isFile());
+  return (readdirSync(folder, { recursive: true }) as string[])
+    .map((name) => join(folder, name))
+    .filter((path) => statSync(path).isFile());
 }
 
 /** Names and bytes of every file but the locks, which a start opens. */
@@ -233,7 +316,10 @@ function digestOfFolder(folder: string): string {
   const hash = createHash("sha256");
   for (const file of filesOf(folder).sort()) {
     if (/lock\.sqlite|-shm$|-wal$/.test(file)) continue;
-    hash.update(file).update("\0").update(createHash("sha256").update(readFileSync(file)).digest());
+    hash
+      .update(file)
+      .update("\0")
+      .update(createHash("sha256").update(readFileSync(file)).digest());
   }
   return hash.digest("hex");
 }

@@ -11,7 +11,8 @@ export const SEED = 7;
 /** The repository's root: the demo model learns from its documents. */
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
-export const corpusFiles = (path: string | undefined) => (path === undefined ? readOwnDocuments(ROOT) : readCorpus(path));
+export const corpusFiles = (path: string | undefined) =>
+  path === undefined ? readOwnDocuments(ROOT) : readCorpus(path);
 
 /** Where the demo keeps its model and which record it is: operational, not evidence. */
 type Standing = { readonly model: string; readonly sha256: string };
@@ -78,7 +79,10 @@ export async function startDemo(
     const running = ledger;
     return {
       ...running,
-      notices: [...running.notices, `demo model ${MODEL_NAME} at ${server.baseUrl}: small, trained on this project's own documents`],
+      notices: [
+        ...running.notices,
+        `demo model ${MODEL_NAME} at ${server.baseUrl}: small, trained on this project's own documents`,
+      ],
       async close() {
         await running.close();
         await server.stop();

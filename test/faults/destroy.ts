@@ -53,7 +53,7 @@ function countCalls(made: Ordered): Map<string, { before: number; by: number }> 
     "-o",
     log,
     "-e",
-    `trace=${CALLS.join(",")},%stat`,
+    `trace=${CALLS.join(",")},stat,statx,newfstatat`,
     process.execPath,
     "--no-warnings",
     DRIVER,

@@ -8,7 +8,7 @@ import type { Upstream } from "./upstream.ts";
 
 /** One fault that the kernel is made to give, at the n-th call of one thread (with "+": and at every later one). */
 export interface Fault {
-  readonly call: "fsync" | "fdatasync" | "pwrite64" | "rename" | "unlink" | "ftruncate" | "mkdir" | "openat";
+  readonly call: "fsync" | "pwrite64" | "rename" | "unlink" | "ftruncate" | "mkdir" | "openat";
   readonly what: "error=EIO" | "error=ENOSPC" | "error=EMFILE" | "signal=KILL";
   readonly when: string;
   /** Only where the call names this path, or a file that was opened by it. */
@@ -55,9 +55,9 @@ export const nameOf = ({ call, what, when, path }: Fault): string =>
 export function faultsFor(place: Place, random: Random, count: number): Fault[] {
   const wal = `${place.data}/ledger.sqlite-wal`;
   const kinds: (() => Omit<Fault, "when">)[] = [
-    () => ({ call: "fdatasync", what: "error=EIO" }),
-    () => ({ call: "fdatasync", what: "error=EIO", path: wal }),
     () => ({ call: "fsync", what: "error=EIO" }),
+    () => ({ call: "fsync", what: "error=EIO", path: wal }),
+    () => ({ call: "fsync", what: "error=ENOSPC" }),
     () => ({ call: "fsync", what: "error=EIO", path: random.pick([place.data, place.keys, `${place.data}/log`]) }),
     () => ({ call: "pwrite64", what: "error=EIO", path: random.pick([wal, `${place.data}/ledger.sqlite`]) }),
     () => ({ call: "pwrite64", what: "error=ENOSPC", path: wal }),
@@ -72,13 +72,13 @@ export function faultsFor(place: Place, random: Random, count: number): Fault[] 
       path: random.pick([place.data, place.keys, `${place.data}/log`, wal]),
     }),
     () => ({
-      call: random.pick(["fsync", "fdatasync", "rename", "pwrite64", "unlink", "ftruncate"] as const),
+      call: random.pick(["fsync", "rename", "pwrite64", "unlink", "ftruncate"] as const),
       what: "signal=KILL",
     }),
   ];
   return Array.from({ length: count }, (_, i) => {
     const kind = (kinds[i % kinds.length] as () => Omit<Fault, "when">)();
-    const range = kind.path !== undefined || ["unlink", "ftruncate", "mkdir"].includes(kind.call) ? 12 : 60;
+    const range = kind.path !== undefined || ["unlink", "ftruncate", "mkdir"].includes(kind.call) ? 8 : 30;
     return {
       ...kind,
       when: `${1 + random.below(range)}${kind.what.startsWith("error") && random.below(2) === 0 ? "+" : ""}`,

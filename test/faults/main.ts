@@ -40,6 +40,7 @@ async function part(name: string, why: () => string | undefined, work: () => Pro
     process.stdout.write(`skip ${name}: ${reason}\n`);
     return;
   }
+  upstream.reached.clear(); // another ledger, another story
   try {
     await work();
   } catch (error) {
@@ -54,6 +55,7 @@ await part("destroy", whyNoStrace, async () => {
 });
 await part("disk", () => whyNoDisk(join(base, "disk")), async () => {
   for (const keysToo of [false, true]) {
+    upstream.reached.clear();
     const { statuses, endedByItself, startWhenFull, acknowledged, checked } = await diskRun(join(base, String(keysToo)), upstream, random(seed + 3), { keysToo });
     const how = `${endedByItself ? "it ended by itself" : "it went on answering"}; started on it: ${startWhenFull}; answers ${[...statuses].map(([name, n]) => `${name} ×${n}`).join(", ")}`;
     tell(`disk full, ${keysToo ? "with" : "without"} the keys on it`, checked.faults, `${acknowledged} acknowledged; ${how}`);

@@ -16,18 +16,33 @@ export type Answered = {
 };
 
 /** Asks with the official OpenAI client, streaming and not, in every language that the corpus has; prompts are chosen by seed. */
-export async function askAll(stage: Stage, url: string, key: string, prepared: Prepared, seed: number): Promise<Answered[]> {
+export async function askAll(
+  stage: Stage,
+  url: string,
+  key: string,
+  prepared: Prepared,
+  seed: number,
+): Promise<Answered[]> {
   const client = new OpenAI({ baseURL: `${url}/v1`, apiKey: key, maxRetries: 0 });
   const answered: Answered[] = [];
-  for (const [i, { prompt, language }] of choosePrompts(only(prepared.rows, (row) => !row.heldOut), seed, 2).entries()) {
+  for (const [i, { prompt, language }] of choosePrompts(
+    only(prepared.rows, (row) => !row.heldOut),
+    seed,
+    2,
+  ).entries()) {
     const stream = i % 2 === 1;
     const { rec, id, answer } = stream ? await askStreaming(client, prompt) : await askOnce(client, prompt);
-    stage.holds(`${language}, ${stream ? "streaming" : "at once"}: an answer with a record id`, answer.length > 0 && /^[0-9a-f]{32}$/.test(rec));
+    stage.holds(
+      `${language}, ${stream ? "streaming" : "at once"}: an answer with a record id`,
+      answer.length > 0 && /^[0-9a-f]{32}$/.test(rec),
+    );
     stage.fact(`  “${prompt}” → “${answer.trim()}”`);
     const nearest = nearestSource(prepared.rows, `${prompt}${answer}`);
     const source = nearest === undefined ? undefined : prepared.sources[nearest.source];
     if (nearest !== undefined && source !== undefined) {
-      stage.fact(`  closest source: ${source.name}, entry ${source.index} (shares “${nearest.run}”, ${nearest.runWords} of ${nearest.textWords} words)`);
+      stage.fact(
+        `  closest source: ${source.name}, entry ${source.index} (shares “${nearest.run}”, ${nearest.runWords} of ${nearest.textWords} words)`,
+      );
     }
     answered.push({ rec, id, prompt, answer, language });
   }
@@ -56,7 +71,11 @@ const request = (prompt: string) => ({
 
 async function askOnce(client: OpenAI, prompt: string): Promise<{ rec: string; id: string; answer: string }> {
   const { data, response } = await client.chat.completions.create(request(prompt)).withResponse();
-  return { rec: response.headers.get("x-spur-record") ?? "", id: data.id, answer: data.choices[0]?.message.content ?? "" };
+  return {
+    rec: response.headers.get("x-spur-record") ?? "",
+    id: data.id,
+    answer: data.choices[0]?.message.content ?? "",
+  };
 }
 
 async function askStreaming(client: OpenAI, prompt: string): Promise<{ rec: string; id: string; answer: string }> {

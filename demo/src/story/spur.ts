@@ -12,7 +12,10 @@ export type Spur = (args: readonly string[], env?: Readonly<Record<string, strin
 export function spurIn(base: Readonly<Record<string, string | undefined>>): Spur {
   return (args, env = {}) =>
     new Promise((resolve, reject) => {
-      const child = spawn(process.execPath, [CLI, ...args], { env: { ...base, NO_COLOR: "1", ...env }, stdio: ["ignore", "pipe", "pipe"] });
+      const child = spawn(process.execPath, [CLI, ...args], {
+        env: { ...base, NO_COLOR: "1", ...env },
+        stdio: ["ignore", "pipe", "pipe"],
+      });
       let text = "";
       child.stdout.on("data", (bytes: Buffer) => (text += bytes.toString("utf8")));
       child.stderr.on("data", (bytes: Buffer) => (text += bytes.toString("utf8")));

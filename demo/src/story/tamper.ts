@@ -26,7 +26,9 @@ function sizeOf(folder: string): number {
 async function serving<T>(folder: string, work: (url: string) => Promise<T>): Promise<T> {
   const server = createServer((request, response) => {
     try {
-      response.end(readFileSync(join(folder, new URL(request.url ?? "/", "http://x").pathname.replace(/^\/log\//, "/"))));
+      response.end(
+        readFileSync(join(folder, new URL(request.url ?? "/", "http://x").pathname.replace(/^\/log\//, "/"))),
+      );
     } catch {
       response.writeHead(404).end();
     }
@@ -44,7 +46,14 @@ async function serving<T>(folder: string, work: (url: string) => Promise<T>): Pr
 export async function tamperAndBeRefused(
   stage: Stage,
   spur: Spur,
-  paths: { readonly evidence: string; readonly trust: string; readonly backup: string; readonly keys: string; readonly work: string; readonly state: string },
+  paths: {
+    readonly evidence: string;
+    readonly trust: string;
+    readonly backup: string;
+    readonly keys: string;
+    readonly work: string;
+    readonly state: string;
+  },
 ): Promise<void> {
   const env = { XDG_STATE_HOME: paths.state };
   const evidence = join(paths.work, "changed.evidence.json");
@@ -61,7 +70,9 @@ export async function tamperAndBeRefused(
   const payload = join(paths.work, "changed-payload");
   cpSync(paths.backup, payload, { recursive: true });
   const database = new DatabaseSync(join(payload, "ledger.sqlite"));
-  const row = database.prepare("select serial, ct from payloads where ct is not null order by serial desc limit 1").get() as { serial: number; ct: Uint8Array };
+  const row = database
+    .prepare("select serial, ct from payloads where ct is not null order by serial desc limit 1")
+    .get() as { serial: number; ct: Uint8Array };
   row.ct[20] = (row.ct[20] as number) ^ 1;
   database.prepare("update payloads set ct = ? where serial = ?").run(row.ct, row.serial);
   database.close();

@@ -89,17 +89,9 @@ export function openClient(io: Io, options: ServerOptions): Client {
 }
 
 /** What `/spur/v1/head` says of a ledger. Nothing of it is believed: trust is added by somebody who looked at the key. */
-export async function headOf(
-  client: Client,
-): Promise<{ origin: string; vkey: string; receiptsVkey?: string; size: number }> {
+export async function headOf(client: Client): Promise<{ origin: string; vkey: string; size: number }> {
   const head = await client.get("/spur/v1/head");
-  const receipts = head["receiptsVkey"];
-  return {
-    origin: text(head, "origin"),
-    vkey: text(head, "vkey"),
-    size: number(head, "size"),
-    ...(typeof receipts === "string" ? { receiptsVkey: receipts } : {}),
-  };
+  return { origin: text(head, "origin"), vkey: text(head, "vkey"), size: number(head, "size") };
 }
 
 /** An address without its final slash. Throws `http/address`. */

@@ -31,3 +31,12 @@ export function withServer(command: Command): Command {
 export function withExamples(command: Command, ...lines: readonly string[]): Command {
   return command.addHelpText("after", `\nExamples:\n${lines.map((line) => `  ${line}`).join("\n")}`);
 }
+
+/** `--trust`, once or several times. Not one option with many values: it would swallow the file named after it. */
+export function withTrust(command: Command): Command {
+  return command.option(
+    "--trust <file|key>",
+    "whom to believe for this once: a trust file, a C2SP policy, or a key, which may be given several times (default: your own)",
+    (value: string, before: readonly string[] | undefined) => [...(before ?? []), value],
+  );
+}

@@ -68,12 +68,10 @@ export function isVkey(text: string): boolean {
 export interface AddedKeys {
   readonly log: VerifierKey;
   readonly url?: string;
-  /** Named `<origin>/receipts`. */
-  readonly receipts?: VerifierKey;
 }
 
 /** Throws `trust/changed` where another key is trusted for this origin: like ssh, it never replaces one in silence. */
-export function withKeys(trust: Trust, { log, url, receipts }: AddedKeys): Trust {
+export function withKeys(trust: Trust, { log, url }: AddedKeys): Trust {
   const known = trust.policy.logs.filter((one) => one.key.name === log.name);
   const has = known.some((one) => formatVkey(one.key) === formatVkey(log));
   if (known.length > 0 && !has) {
@@ -87,14 +85,7 @@ export function withKeys(trust: Trust, { log, url, receipts }: AddedKeys): Trust
   }
   const text = trust.policy.text.endsWith("\n") ? trust.policy.text : `${trust.policy.text}\n`;
   const line = `log ${formatVkey(log)}${url === undefined ? "" : ` ${url}`}\n`;
-  const others = trust.statementKeys.filter(
-    (key) => receipts === undefined || formatVkey(key) !== formatVkey(receipts),
-  );
-  return {
-    ...trust,
-    policy: has ? trust.policy : parsePolicy(text + line),
-    statementKeys: receipts === undefined ? trust.statementKeys : [...others, receipts],
-  };
+  return { ...trust, policy: has ? trust.policy : parsePolicy(text + line) };
 }
 
 /** Without the keys of this name (an origin goes with its receipts key) or this very key; and how many went. */

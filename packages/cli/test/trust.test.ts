@@ -40,12 +40,16 @@ describe("trust add", () => {
     expect(err).toMatch(/fingerprint ([0-9a-f]{8} ?){8}\n/);
     expect(out).toBe(`You trust ${ORIGIN} from now on (${file()}).\n`);
     expect(statSync(file()).mode & 0o777).toBe(0o600);
-    expect((await terminal.spur("trust list")).out).toBe(`log      ${VKEY}  ${url}\nreceipts ${RECEIPTS}\n`);
+    expect((await terminal.spur("trust list")).out).toBe(`log      ${VKEY}  ${url}\n`);
     expect(JSON.parse(readFileSync(file(), "utf8"))).toEqual({
       format: "spur-trust/v1",
       policy: `quorum none\nlog ${VKEY} ${url}\n`,
-      statementKeys: [RECEIPTS],
     });
+  });
+  it("takes no receipts key from a server that repeats a true log key: nobody was shown it", async () => {
+    head = { ...head, receiptsVkey: newKey(`${ORIGIN}/receipts`) };
+    expect((await terminal.spur(`trust add ${url} --yes`)).exit).toBe(0);
+    expect(readFileSync(file(), "utf8")).not.toContain("/receipts");
   });
   it("adds nothing without a yes, and asks nobody who is not there", async () => {
     expect((await terminal.spur(`trust add ${url}`, { answer: "n" })).exit).toBe(2);
@@ -72,9 +76,7 @@ describe("trust add", () => {
   it("refuses a ledger that shows a key of another log", async () => {
     head = { ...head, origin: "example.org/other" };
     expect((await terminal.spur(`trust add ${url} --yes`)).err).toContain("[trust/name]");
-    head = { ...head, origin: ORIGIN, receiptsVkey: newKey("example.org/receipts") };
-    expect((await terminal.spur(`trust add ${url} --yes`)).err).toContain("[trust/name]");
-    head = { ...head, vkey: VKEY.slice(0, -1) };
+    head = { ...head, origin: ORIGIN, vkey: VKEY.slice(0, -1) };
     expect((await terminal.spur(`trust add ${url} --yes`)).err).toContain("[note/vkey]");
     expect((await terminal.spur("trust add somewhere")).err).toContain("neither an address nor a whole key");
   });

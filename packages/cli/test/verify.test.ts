@@ -73,6 +73,14 @@ describe("a good file", () => {
     expect((await own.spur("verify answer.evidence.json")).exit).toBe(2);
     own.close();
   });
+  it("is verified under two keys after one --trust", async () => {
+    const trust = `--trust ${log.key.vkey} ${log.receipts.vkey}`;
+    expect((await terminal.spur(`verify receipt.json answer.evidence.json ${trust}`)).exit).toBe(0);
+    expect((await terminal.spur(`verify ${trust}`)).err).toContain("which file?");
+  });
+  it("may be named after --trust, too", async () => {
+    expect((await terminal.spur("verify --trust trust.json answer.evidence.json")).exit).toBe(0);
+  });
   it("gives the verifier's report as JSON", async () => {
     const { exit, out } = await terminal.spur("verify answer.evidence.json --trust trust.json --json");
     expect(JSON.parse(out)).toMatchObject({
@@ -151,7 +159,7 @@ function flip(base64: string): string {
 
 describe("a receipt", () => {
   it("alone says who promised what; with evidence, that it was kept", async () => {
-    const trust = `--trust ${log.key.vkey} ${log.receipts.vkey}`;
+    const trust = `--trust ${log.key.vkey} --trust ${log.receipts.vkey}`;
     const alone = await terminal.spur(`verify receipt.json ${trust}`);
     const both = await terminal.spur(`verify receipt.json answer.evidence.json ${trust}`);
     expect(alone.out).toContain("is signed by");
@@ -182,7 +190,7 @@ describe("a receipt", () => {
     put("promise.json", promised.log.receipt(promise.index));
     put("lie.json", twin.evidenceFile({ entries: [lie.index] }));
     const { exit, out } = await terminal.spur(
-      `verify promise.json lie.json --trust ${log.key.vkey} ${log.receipts.vkey} --json`,
+      `verify promise.json lie.json --trust ${log.key.vkey} --trust ${log.receipts.vkey} --json`,
     );
     const [first, second] = out
       .trim()
@@ -248,7 +256,7 @@ describe("--trust", () => {
     ["nowhere.json", "no key, and no file of that name is there"],
     ["example.com/log+00000000+AAAA", "no whole key"],
     ["answer.evidence.json", "answer.evidence.json cannot be used: trust/version"],
-    ["trust.json log.vkey", "one trust file, or any number of keys"],
+    ["trust.json --trust log.vkey", "one trust file, or any number of keys"],
     ["folder", "is no file"],
   ])("%s", async (trust, says) => {
     expect(await terminal.spur(`verify answer.evidence.json --trust ${trust}`)).toMatchObject({

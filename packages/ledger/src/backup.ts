@@ -1,9 +1,11 @@
 import { cp, mkdir, readdir } from "node:fs/promises";
-import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, statSync } from "node:fs";
+import { join, relative } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { parseBundlePath, parseTilePath, TILE_WIDTH, tileWidth } from "@spur/verifier/tlog/tile";
 import { SpurError } from "./errors.ts";
 import type { LedgerThread } from "./ledger-thread.ts";
+import { peekHead } from "./storage/database.ts";
 import { makeFolder, syncFolder } from "./storage/durable-file.ts";
 import { lockFolder } from "./storage/lock.ts";
 
@@ -14,13 +16,15 @@ export interface BackupResult {
   readonly note: string;
 }
 
-const NOTE = "Its content can be read only until the next completed removal; entries and proofs for ever. The root key is not in it.";
+const NOTE =
+  "Its content can be read only until the next completed removal; entries and proofs for ever. The root key is not in it.";
 
 /** Copies a running ledger's data. The checkpoint goes first: what it promises is in the database that follows. */
 export async function backupRunning(thread: LedgerThread, data: string, to: string): Promise<BackupResult> {
   await emptyFolder(to);
   await copyLog(data, to);
   await thread.call("backupDatabase", join(to, "ledger.sqlite"));
+  await completeLog(data, to);
   await copyPayloads(data, to);
   syncFolder(to);
   return { to, size: (await thread.call("head")).size, note: NOTE };
@@ -28,7 +32,8 @@ export async function backupRunning(thread: LedgerThread, data: string, to: stri
 
 /** Copies the data of a ledger that is not running; a running one is asked through its API. */
 export async function backup({ data, to }: { data: string; to: string }): Promise<BackupResult> {
-  if (!existsSync(join(data, "ledger.sqlite"))) throw new SpurError("data/none", `${data} holds no ledger`, { hint: "Name the data folder with --data." });
+  if (!existsSync(join(data, "ledger.sqlite")))
+    throw new SpurError("data/none", `${data} holds no ledger`, { hint: "Name the data folder with --data." });
   let lock;
   try {
     lock = lockFolder(data);
@@ -54,7 +59,8 @@ export async function backup({ data, to }: { data: string; to: string }): Promis
 }
 
 async function emptyFolder(to: string): Promise<void> {
-  if (existsSync(to) && (await readdir(to)).length > 0) throw new SpurError("backup/not-empty", `${to} is not empty`, { status: 409, hint: "Name a new folder." });
+  if (existsSync(to) && (await readdir(to)).length > 0)
+    throw new SpurError("backup/not-empty", `${to} is not empty`, { status: 409, hint: "Name a new folder." });
   makeFolder(to);
 }
 
@@ -62,11 +68,44 @@ async function copyLog(data: string, to: string): Promise<void> {
   await mkdir(join(to, "log"), { recursive: true });
   const checkpoint = join(data, "log", "checkpoint");
   if (existsSync(checkpoint)) await cp(checkpoint, join(to, "log", "checkpoint"));
-  if (existsSync(join(data, "log", "tile"))) await cp(join(data, "log", "tile"), join(to, "log", "tile"), { recursive: true });
+  if (existsSync(join(data, "log", "tile")))
+    await cp(join(data, "log", "tile"), join(to, "log", "tile"), { recursive: true, filter: finished });
+}
+
+/** Not a file that is being written: it is renamed, or swept, before the copy comes to it. */
+const finished = (source: string): boolean => !source.endsWith(".tmp");
+
+/**
+ * Entries may have left the database between the copy of the files and its own: the full tiles and bundles that hold them are added.
+ * None of a larger log: a database beside newer files is taken for an older copy.
+ */
+async function completeLog(data: string, to: string): Promise<void> {
+  const { size } = peekHead(join(to, "ledger.sqlite"));
+  const folder = join(data, "log");
+  if (!existsSync(join(folder, "tile"))) return;
+  await cp(join(folder, "tile"), join(to, "log", "tile"), {
+    recursive: true,
+    force: false,
+    filter: (source) =>
+      statSync(source, { throwIfNoEntry: false })?.isDirectory() === true ||
+      isFullBelow(relative(folder, source), size),
+  });
+}
+
+function isFullBelow(path: string, size: number): boolean {
+  try {
+    const { level, index, width } = path.startsWith("tile/entries/")
+      ? { level: 0, ...parseBundlePath(path) }
+      : parseTilePath(path);
+    return width === TILE_WIDTH && tileWidth(level, index, size) === TILE_WIDTH;
+  } catch {
+    return false; // a temporary file
+  }
 }
 
 async function copyPayloads(data: string, to: string): Promise<void> {
   for (const folder of ["payloads", "public"]) {
-    if (existsSync(join(data, folder))) await cp(join(data, folder), join(to, folder), { recursive: true });
+    if (existsSync(join(data, folder)))
+      await cp(join(data, folder), join(to, folder), { recursive: true, filter: finished });
   }
 }

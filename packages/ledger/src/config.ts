@@ -57,12 +57,17 @@ const ENVIRONMENT: Record<string, keyof ConfigSource> = {
 }; // prettier-ignore
 
 /** Puts the sources together and checks each value. Throws `config/…`, saying which setting, where it came from and what it may be. */
-export function resolveConfig(flags: ConfigSource, env: Readonly<Record<string, string | undefined>>, cwd: string): LedgerConfig {
+export function resolveConfig(
+  flags: ConfigSource,
+  env: Readonly<Record<string, string | undefined>>,
+  cwd: string,
+): LedgerConfig {
   const fromEnv: Record<string, string> = {};
-  for (const [name, setting] of Object.entries(ENVIRONMENT)) if (env[name] !== undefined && env[name] !== "") fromEnv[setting] = env[name];
+  for (const [name, setting] of Object.entries(ENVIRONMENT))
+    if (env[name] !== undefined && env[name] !== "") fromEnv[setting] = env[name];
   const path = flags.config ?? fromEnv["config"];
   const file = readConfigFile(path === undefined ? resolve(cwd, "spur.yaml") : resolve(cwd, path), path !== undefined);
-  const set = { ...file, ...fromEnv, ...withoutUndefined(flags) } as ConfigSource;
+  const set = { ...file, ...fromEnv, ...withoutUndefined(flags) };
   const demo = set.demo === true;
   const data = resolve(cwd, set.data ?? (demo ? "spur-demo" : "spur-data"));
   const keys = resolve(cwd, set.keys ?? `${data}-keys`);
@@ -119,21 +124,38 @@ function readConfigFile(path: string, wanted: boolean): ConfigSource {
     throw new SpurError("config/file", `${path}: ${(cause as Error).message}`, { cause });
   }
   if (parsed === null || parsed === undefined) return {};
-  const known = ["data", "keys", "host", "port", "origin", "upstream", "upstreams", "upstreamKeyEnv", "content", "publishEvery", "expose", "logLevel", "discover"];
-  if (typeof parsed !== "object" || Array.isArray(parsed)) throw new SpurError("config/file", `${path} is not a list of settings`);
+  const known = [
+    "data",
+    "keys",
+    "host",
+    "port",
+    "origin",
+    "upstream",
+    "upstreams",
+    "upstreamKeyEnv",
+    "content",
+    "publishEvery",
+    "expose",
+    "logLevel",
+    "discover",
+  ];
+  if (typeof parsed !== "object" || Array.isArray(parsed))
+    throw new SpurError("config/file", `${path} is not a list of settings`);
   for (const name of Object.keys(parsed)) if (!known.includes(name)) throw new SpurError("config/file", `${path}: no setting "${name}"; there are ${known.join(", ")}`); // prettier-ignore
-  return parsed as ConfigSource;
+  return parsed;
 }
 
 function number(name: string, value: number | string): number {
   const found = Number(value);
-  if (!Number.isFinite(found) || found < 0) throw new SpurError("config/number", `${name} is a number, not ${JSON.stringify(value)}`);
+  if (!Number.isFinite(found) || found < 0)
+    throw new SpurError("config/number", `${name} is a number, not ${JSON.stringify(value)}`);
   return found;
 }
 
 function whole(name: string, value: number | string, min: number, max: number): number {
   const found = number(name, value);
-  if (!Number.isInteger(found) || found < min || found > max) throw new SpurError("config/port", `${name} is a whole number from ${min} to ${max}`);
+  if (!Number.isInteger(found) || found < min || found > max)
+    throw new SpurError("config/port", `${name} is a whole number from ${min} to ${max}`);
   return found;
 }
 

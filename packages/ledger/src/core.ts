@@ -48,10 +48,22 @@ export interface CoreDraft extends Numbered {
 
 /** What one caller wants committed. */
 export type Op =
-  | { readonly kind: "append"; readonly drafts: readonly CoreDraft[]; readonly finishes?: string; readonly essential?: boolean }
-  | { readonly kind: "journal"; readonly rec: string; readonly owner: string; readonly ct: Uint8Array; readonly dek: Uint8Array };
+  | {
+      readonly kind: "append";
+      readonly drafts: readonly CoreDraft[];
+      readonly finishes?: string;
+      readonly essential?: boolean;
+    }
+  | {
+      readonly kind: "journal";
+      readonly rec: string;
+      readonly owner: string;
+      readonly ct: Uint8Array;
+      readonly dek: Uint8Array;
+    };
 
-export type OpResult = { readonly entries: readonly { rec: string; index: number; leaf: Uint8Array }[] } | { readonly refused: SpurError };
+export type OpResult =
+  { readonly entries: readonly { rec: string; index: number; leaf: Uint8Array }[] } | { readonly refused: SpurError };
 
 export interface CoreOptions {
   readonly data: string;
@@ -108,10 +120,26 @@ export class Core {
   #seen: number;
   #pruned: number;
   #dead: SpurError | undefined;
+  /** Something was committed since the write-ahead log was emptied. */
+  #untidy = true;
+  /** Why the last publication failed. */
+  #unpublishable: Error | undefined;
 
   private constructor(parts: {
-    options: CoreOptions; database: DatabaseSync; log: LogStore; vault: VaultStore; locks: readonly Lock[]; logKey: SigningKey;
-    receiptsKey: SigningKey; keyring: Keyring; state: LogState; tail: Buffer[]; done: number; published: number; seen: number; created: boolean;
+    options: CoreOptions;
+    database: DatabaseSync;
+    log: LogStore;
+    vault: VaultStore;
+    locks: readonly Lock[];
+    logKey: SigningKey;
+    receiptsKey: SigningKey;
+    keyring: Keyring;
+    state: LogState;
+    tail: Buffer[];
+    done: number;
+    published: number;
+    seen: number;
+    created: boolean;
   }) {
     this.#options = parts.options;
     this.#database = parts.database;
@@ -177,7 +205,10 @@ export class Core {
     const [dataLock, keysLock] = locks as [Lock, Lock];
     for (const lock of locks) {
       // A backup carries no lock file: the database inside says whose copy it is.
-      if (lock.instance !== instance && !(lock === dataLock && lock.instance === undefined && keysLock.instance === instance)) {
+      if (
+        lock.instance !== instance &&
+        !(lock === dataLock && lock.instance === undefined && keysLock.instance === instance)
+      ) {
         throw new SpurError("data/not-a-pair", "the data folder and the keys folder do not belong together", {
           status: 503,
           hint: "Give --keys the folder that was made with this data folder. Nothing was changed.",
@@ -189,7 +220,8 @@ export class Core {
     const head = log.readHead();
     const stored: StoredLog = { ...head, rows: log.rows, firstRow: log.firstRow };
     // The rollback guard speaks first: an older copy also lacks its root key, but "older copy" is what the operator must read.
-    if (seen !== undefined && seen.size > head.size) await holdAgainst([{ where: "the keys folder", ...seen }], folder, NOTHING_RECOVERED, stored);
+    if (seen !== undefined && seen.size > head.size)
+      await holdAgainst([{ where: "the keys folder", ...seen }], folder, NOTHING_RECOVERED, stored);
     const logKey = readSigningKey(options.keys, "log.key", origin);
     const receiptsKey = readSigningKey(options.keys, "receipts.key", `${origin}/receipts`);
     const keyring = Keyring.open(vault, readRoot(options.keys, text(vault, "root_id")));
@@ -253,8 +285,13 @@ export class Core {
 
   /** `failed`: why nothing can be published at present. */
   head(): { size: number; root: Uint8Array; published: number; failed?: string } {
-    const failed = (this.#dead ?? this.#materialiser.failed)?.message;
-    return { size: this.size, root: this.#state.root, published: this.#published.size, ...(failed === undefined ? {} : { failed }) };
+    const failed = (this.#dead ?? this.#materialiser.failed ?? this.#unpublishable)?.message;
+    return {
+      size: this.size,
+      root: this.#state.root,
+      published: this.#published.size,
+      ...(failed === undefined ? {} : { failed }),
+    };
   }
 
   /** True while appends should wait for the files. */
@@ -284,7 +321,10 @@ export class Core {
     const { plan: next, results: planned } = this.#log.reading(() => plan(this.#state, appends.map(({ op }) => op.drafts), this.#log.indexOf)); // prettier-ignore
     planned.forEach((result, i) => {
       const { at } = appends[i] as { at: number };
-      results[at] = "refused" in result ? result : { entries: result.entries.map(({ rec, index, leaf }) => ({ rec, index, leaf })) };
+      results[at] =
+        "refused" in result
+          ? result
+          : { entries: result.entries.map(({ rec, index, leaf }) => ({ rec, index, leaf })) };
     });
     const serialBefore = this.#serial;
     try {
@@ -296,13 +336,18 @@ export class Core {
           for (const draft of op.drafts) this.#storeBeside(draft, (next.entries[nth++] as { index: number }).index);
           if (op.finishes !== undefined) this.#vault.deleteJournal(op.finishes);
         });
-        for (const row of journals) this.#vault.insertJournal(row.rec, row.owner, row.ct, this.#keyring.wrapJournal(row.dek));
+        for (const row of journals)
+          this.#vault.insertJournal(row.rec, row.owner, row.ct, this.#keyring.wrapJournal(row.dek));
       });
     } catch (error) {
       this.#serial = serialBefore;
-      this.#dead = error instanceof SpurError ? error : new SpurError("log/commit-unknown", (error as Error).message, { status: 503, cause: error });
+      this.#dead =
+        error instanceof SpurError
+          ? error
+          : new SpurError("log/commit-unknown", (error as Error).message, { status: 503, cause: error });
       throw this.#dead;
     }
+    this.#untidy = true;
     this.#state = next.next;
     for (const { rec } of journals) this.#journal.add(rec);
     planned.forEach((result, i) => {
@@ -313,9 +358,18 @@ export class Core {
     return results;
   }
 
-  #refuse(op: Op, batch: { targets: Set<string>; appended: ReadonlySet<string>; begun: ReadonlySet<string> }): SpurError | undefined {
+  #refuse(
+    op: Op,
+    batch: { targets: Set<string>; appended: ReadonlySet<string>; begun: ReadonlySet<string> },
+  ): SpurError | undefined {
     const used = (rec: string): SpurError => new SpurError("record/rec-used", `rec ${rec} is taken`, { status: 409 });
-    if (op.kind === "journal" && (this.#journal.has(op.rec) || batch.begun.has(op.rec) || batch.appended.has(op.rec) || this.#log.indexOf(op.rec) !== undefined)) {
+    if (
+      op.kind === "journal" &&
+      (this.#journal.has(op.rec) ||
+        batch.begun.has(op.rec) ||
+        batch.appended.has(op.rec) ||
+        this.#log.indexOf(op.rec) !== undefined)
+    ) {
       return used(op.rec);
     }
     if (op.kind === "journal" || op.essential !== true) {
@@ -348,10 +402,18 @@ export class Core {
     const { sealed } = draft;
     if (sealed !== undefined) {
       const serial = this.#serial++;
-      this.#vault.insertPayload(serial, index, sealed.ct ?? null, sealed.file ?? null, sealed.blobs ?? null, sealed.dueMs ?? null);
+      this.#vault.insertPayload(
+        serial,
+        index,
+        sealed.ct ?? null,
+        sealed.file ?? null,
+        sealed.blobs ?? null,
+        sealed.dueMs ?? null,
+      );
       this.#vault.insertDek(serial, this.#keyring.wrapDek(serial, sealed.dek));
     }
-    if (draft.orders !== undefined) this.#vault.insertTombstone(draft.orders, this.#log.indexOf(draft.orders) as number, index);
+    if (draft.orders !== undefined)
+      this.#vault.insertTombstone(draft.orders, this.#log.indexOf(draft.orders) as number, index);
     if (draft.completes !== undefined) this.#vault.setTombstone(draft.completes, "completed");
   }
 
@@ -368,7 +430,19 @@ export class Core {
 
   /** Makes all that is committed visible under a signed checkpoint (formats §4, step 6). */
   async publish(): Promise<{ size: number; checkpoint: Uint8Array | undefined }> {
-    if (this.#dead !== undefined) throw this.#dead;
+    try {
+      const published = await this.#publish();
+      this.#unpublishable = undefined;
+      return published;
+    } catch (error) {
+      this.#unpublishable = error as Error;
+      throw error;
+    }
+  }
+
+  // Crash or error anywhere: the next call does it again, for the size as it is then.
+  async #publish(): Promise<{ size: number; checkpoint: Uint8Array | undefined }> {
+    this.#alive();
     const { tree, root } = this.#state;
     const tail = this.#tail.slice(0, tree.size % TILE_WIDTH);
     if (tree.size === this.#published.size) {
@@ -381,7 +455,7 @@ export class Core {
     }
     await this.#materialiser.settled();
     await this.#materialiser.write(partialFiles(this.#folder, tree, tail));
-    if (this.#dead !== undefined) throw this.#dead; // a commit may have failed while the files were written
+    this.#alive(); // a commit may have failed while the files were written
     this.advanceSeen(tree.size, root);
     const before = this.#log.signedRoot(tree.size);
     if (before === undefined) {
@@ -395,7 +469,9 @@ export class Core {
     }
     const note = formatCheckpoint({ origin: this.info.origin, size: tree.size, root });
     const checkpoint = utf8(
-      formatNote(note, [{ name: this.#logKey.name, keyId: this.#logKey.keyId, signature: this.#logKey.sign(utf8(note)) }]),
+      formatNote(note, [
+        { name: this.#logKey.name, keyId: this.#logKey.keyId, signature: this.#logKey.sign(utf8(note)) },
+      ]),
     );
     writeDurable(join(this.#folder, "checkpoint"), checkpoint);
     const outgrown = outgrownPartials(this.#folder, this.#published.size, tree.size);
@@ -414,6 +490,15 @@ export class Core {
     const first = this.#log.firstRow() ?? this.size;
     this.#pruned = Math.min(first, below);
     return this.#pruned < below;
+  }
+
+  /**
+   * Empties the write-ahead log, if anything was written: what was deleted (the sealed request of an answer that is on record above
+   * all) must not lie there, beside its wrapped key, until other bytes come. For a quiet moment; an error leaves it for the next.
+   */
+  tidy(): void {
+    if (!this.#untidy || this.#dead !== undefined) return;
+    this.#untidy = !this.#vault.truncateWal();
   }
 
   /** Durable when it returns: an older copy of the data folder will be noticed from here on. */
@@ -447,7 +532,11 @@ export class Core {
   }
 
   /** The record's place, owner and removal, from the tables. */
-  locate(rec: string): { index: number; owner: string; removal?: "ordered" | "destroyed" | "completed"; order?: number; lost?: true } | undefined {
+  locate(
+    rec: string,
+  ):
+    | { index: number; owner: string; removal?: "ordered" | "destroyed" | "completed"; order?: number; lost?: true }
+    | undefined {
     this.#alive();
     const found = this.#log.ownerOf(rec);
     if (found === undefined) return undefined;
@@ -485,13 +574,17 @@ export class Core {
   /** Journal rows that a crash left open, with their keys. */
   openJournal(): { rec: string; owner: string; ct: Uint8Array; dek: Uint8Array }[] {
     this.#alive();
-    return this.#vault.journalRows().map(({ rec, owner, ct, dek }) => ({ rec, owner, ct, dek: this.#keyring.unwrapJournal(dek) }));
+    return this.#vault
+      .journalRows()
+      .map(({ rec, owner, ct, dek }) => ({ rec, owner, ct, dek: this.#keyring.unwrapJournal(dek) }));
   }
 
   /** Removals that are ordered and not completed: a start goes on with them. */
   openRemovals(): { rec: string; idx: number; order: number; state: string }[] {
     this.#alive();
-    return this.#vault.openTombstones().map(({ rec, idx, order_idx, state }) => ({ rec, idx, order: order_idx, state }));
+    return this.#vault
+      .openTombstones()
+      .map(({ rec, idx, order_idx, state }) => ({ rec, idx, order: order_idx, state }));
   }
 
   /** Indexes of records whose content is due to leave. */
@@ -560,11 +653,27 @@ export class Core {
       } catch {
         dek = undefined; // told by the audit as a key that does not unwrap
       }
-      return { serial: payload.serial, idx: payload.idx, ct: payload.ct, file: payload.file, blobs: payload.blobs, lost: payload.lost === 1, wrapped: wrapped !== undefined, dek };
+      return {
+        serial: payload.serial,
+        idx: payload.idx,
+        ct: payload.ct,
+        file: payload.file,
+        blobs: payload.blobs,
+        lost: payload.lost === 1,
+        wrapped: wrapped !== undefined,
+        dek,
+      };
     });
   }
 
-  accessKeys(): { id: string; hash: Uint8Array; scopes: string; label: string; createdMs: number; revokedMs: number | null }[] {
+  accessKeys(): {
+    id: string;
+    hash: Uint8Array;
+    scopes: string;
+    label: string;
+    createdMs: number;
+    revokedMs: number | null;
+  }[] {
     this.#alive();
     const rows = this.#database.prepare("select id, hash, scopes, label, created_ms, revoked_ms from access_keys").all() as {
       id: string; hash: Uint8Array; scopes: string; label: string; created_ms: number; revoked_ms: number | null;
@@ -574,14 +683,20 @@ export class Core {
 
   addAccessKey(key: { id: string; hash: Uint8Array; scopes: string; label: string; createdMs: number }): void {
     this.#write(() => {
-      this.#database.prepare("insert into access_keys values (?, ?, ?, ?, ?, null)").run(key.id, key.hash, key.scopes, key.label, key.createdMs);
+      this.#database
+        .prepare("insert into access_keys values (?, ?, ?, ?, ?, null)")
+        .run(key.id, key.hash, key.scopes, key.label, key.createdMs);
     });
   }
 
   revokeAccessKey(id: string, atMs: number): boolean {
     let changes = 0;
     this.#write(() => {
-      changes = Number(this.#database.prepare("update access_keys set revoked_ms = ? where id = ? and revoked_ms is null").run(atMs, id).changes);
+      changes = Number(
+        this.#database
+          .prepare("update access_keys set revoked_ms = ? where id = ? and revoked_ms is null")
+          .run(atMs, id).changes,
+      );
     });
     return changes === 1;
   }
@@ -643,13 +758,19 @@ async function refuseOlder(data: string, keys: string): Promise<void> {
 
 /** The keys folder knows a log that the data folder does not hold: an emptied or wrong data folder must not start a new history. */
 function refuseForgotten({ data, keys }: CoreOptions): void {
-  if (["log/checkpoint", "log/tile"].some((path) => existsSync(join(data, path))) || readFolderIfThere(join(data, "payloads")).length > 0) {
+  if (
+    ["log/checkpoint", "log/tile"].some((path) => existsSync(join(data, path))) ||
+    readFolderIfThere(join(data, "payloads")).length > 0
+  ) {
     throw new SpurError("log/rolled-back", `${data} holds files of a log, but its database is missing or empty`, {
       status: 503,
       hint: "Put ledger.sqlite back, see `npx spur recover --help`, or choose another --data and --keys for a new log. Nothing was changed.",
     });
   }
-  const known = existsSync(join(keys, "seen")) || rootIds(keys).length > 0 || readdirSync(keys).some((name) => name.endsWith(".key") && name !== "operator.key");
+  const known =
+    existsSync(join(keys, "seen")) ||
+    rootIds(keys).length > 0 ||
+    readdirSync(keys).some((name) => name.endsWith(".key") && name !== "operator.key");
   if (!known) return;
   throw new SpurError("log/rolled-back", `the data folder is empty, but ${keys} belongs to a log`, {
     status: 503,
@@ -658,7 +779,13 @@ function refuseForgotten({ data, keys }: CoreOptions): void {
 }
 
 /** Crash inside: `origin` is written by the one transaction at the end; `creating` says that what stands before may be made again. */
-function create(options: CoreOptions, log: LogStore, vault: VaultStore, database: DatabaseSync, locks: readonly Lock[]): void {
+function create(
+  options: CoreOptions,
+  log: LogStore,
+  vault: VaultStore,
+  database: DatabaseSync,
+  locks: readonly Lock[],
+): void {
   writeDurable(join(options.keys, CREATING), Buffer.from("a log is being made\n"), 0o600);
   for (const id of rootIds(options.keys)) destroyRoot(options.keys, id); // of a creation that a crash ended: it has wrapped nothing
   makeFolder(join(options.data, "log"));

@@ -51,7 +51,15 @@ export interface CustodyReport {
   readonly exit: 0 | 1 | 2;
   readonly sentence: string;
   readonly size: number;
-  readonly counts: { readonly sealed: number; readonly held: number; readonly removed: number; readonly pending: number; readonly keptNothing: number; readonly lost: number; readonly failed: number };
+  readonly counts: {
+    readonly sealed: number;
+    readonly held: number;
+    readonly removed: number;
+    readonly pending: number;
+    readonly keptNothing: number;
+    readonly lost: number;
+    readonly failed: number;
+  };
   /** At most 100 of each kind. */
   readonly findings: readonly CustodyFinding[];
 }
@@ -62,13 +70,20 @@ const PAGE = 256;
  * Every record without a removal has its ciphertext with the right hash, a data key that unwraps, and a commitment that
  * recomputes; else fail. Missing content is lawful only by a removal on record, or where nothing was to be kept.
  */
-export async function custody(source: CustodySource, progress: (done: number, of: number) => void = () => undefined): Promise<CustodyReport> {
+export async function custody(
+  source: CustodySource,
+  progress: (done: number, of: number) => void = () => undefined,
+): Promise<CustodyReport> {
   const removals = new Map<number, string>();
   const noContent = new Set<number>(); // deployments under which nothing is kept
   for (let at = 0; at < source.size; at += PAGE) {
     (await source.entries(at, PAGE)).forEach((bytes, i) => {
       const entry = tryEntry(bytes);
-      if (entry?.predicateType === "spur:removal/v1") removals.set((entry.predicate["target"] as unknown as { index: number }).index, entry.predicate["state"] as string);
+      if (entry?.predicateType === "spur:removal/v1")
+        removals.set(
+          (entry.predicate["target"] as unknown as { index: number }).index,
+          entry.predicate["state"] as string,
+        );
       if (entry?.predicateType === "spur:deployment/v1" && entry.predicate["contentDays"] === 0) noContent.add(at + i);
     });
   }
@@ -90,10 +105,20 @@ export async function custody(source: CustodySource, progress: (done: number, of
       if (removal === "completed") counts.removed++;
       else if (removal !== undefined) {
         counts.pending++;
-        tell({ verdict: "not-checked", code: "custody/removal-pending", ...place, sentence: `entry ${at + i}: its removal is ${removal}, not completed` });
+        tell({
+          verdict: "not-checked",
+          code: "custody/removal-pending",
+          ...place,
+          sentence: `entry ${at + i}: its removal is ${removal}, not completed`,
+        });
       } else if (payload?.lost === true) {
         counts.lost++;
-        tell({ verdict: "fail", code: "custody/lost-by-restore", ...place, sentence: `entry ${at + i}: its content was lost when an older copy was restored` });
+        tell({
+          verdict: "fail",
+          code: "custody/lost-by-restore",
+          ...place,
+          sentence: `entry ${at + i}: its content was lost when an older copy was restored`,
+        });
       } else if (payload === undefined && keepsNothing(entry, noContent)) counts.keptNothing++;
       else {
         const wrong = lookAt(entry, payload, source);
@@ -114,7 +139,15 @@ export async function custody(source: CustodySource, progress: (done: number, of
       : verdict === "not-checked"
         ? `All content is held or lawfully gone, but ${counts.pending} removals are not completed.`
         : `All ${counts.sealed} sealed records are held as committed, or lawfully gone (${counts.removed} removed, ${counts.keptNothing} never kept).`;
-  return { format: "spur-custody/v1", verdict, exit: verdict === "fail" ? 1 : verdict === "pass" ? 0 : 2, sentence, size: source.size, counts, findings };
+  return {
+    format: "spur-custody/v1",
+    verdict,
+    exit: verdict === "fail" ? 1 : verdict === "pass" ? 0 : 2,
+    sentence,
+    size: source.size,
+    counts,
+    findings,
+  };
 }
 
 function tryEntry(bytes: Uint8Array): Entry | undefined {
@@ -148,13 +181,20 @@ function payloadsByIndex(source: CustodySource): (index: number) => Promise<Held
   };
 }
 
-function lookAt(entry: Entry, payload: HeldPayload | undefined, source: CustodySource): { code: string; sentence: string } | undefined {
+function lookAt(
+  entry: Entry,
+  payload: HeldPayload | undefined,
+  source: CustodySource,
+): { code: string; sentence: string } | undefined {
   const { sealed, commitment } = entry;
   if (sealed === undefined || commitment === undefined) return undefined;
-  if (payload === undefined) return { code: "custody/missing", sentence: "no content is held, and no removal is on record" };
+  if (payload === undefined)
+    return { code: "custody/missing", sentence: "no content is held, and no removal is on record" };
   const ct = payload.ct ?? (payload.file === null ? undefined : source.file(payload.file));
-  if (ct === undefined) return { code: "custody/missing", sentence: "its ciphertext is gone, and no removal is on record" };
-  if (!equalBytes(sha256(ct), sealed.ct)) return { code: "custody/ciphertext", sentence: "its ciphertext is not the one that was committed" };
+  if (ct === undefined)
+    return { code: "custody/missing", sentence: "its ciphertext is gone, and no removal is on record" };
+  if (!equalBytes(sha256(ct), sealed.ct))
+    return { code: "custody/ciphertext", sentence: "its ciphertext is not the one that was committed" };
   if (payload.dek === undefined) {
     return payload.wrapped
       ? { code: "custody/key", sentence: "its key does not unwrap" }
@@ -164,14 +204,20 @@ function lookAt(entry: Entry, payload: HeldPayload | undefined, source: CustodyS
   const files = JSON.parse(payload.blobs ?? "{}") as Record<string, string>;
   for (const { slot, sha256: digest } of sealed.blobs) {
     const bytes = files[slot] === undefined ? undefined : source.file(files[slot]);
-    if (bytes === undefined || !equalBytes(sha256(bytes), digest)) return { code: "custody/ciphertext", sentence: `the blob of slot ${slot} is missing or changed` };
+    if (bytes === undefined || !equalBytes(sha256(bytes), digest))
+      return { code: "custody/ciphertext", sentence: `the blob of slot ${slot} is missing or changed` };
     blobs.set(slot, bytes);
   }
   try {
-    unseal(Buffer.from(entry.rec, "hex"), { dek: payload.dek, ct, commitment, slots: entry.slots }, (slot) => blobs.get(slot) ?? new Uint8Array(0));
+    unseal(
+      Buffer.from(entry.rec, "hex"),
+      { dek: payload.dek, ct, commitment, slots: entry.slots },
+      (slot) => blobs.get(slot) ?? new Uint8Array(0),
+    );
     return undefined;
   } catch (error) {
-    if (error instanceof SpurError) return { code: "custody/commitment", sentence: "its content is not what was committed" };
+    if (error instanceof SpurError)
+      return { code: "custody/commitment", sentence: "its content is not what was committed" };
     throw error;
   }
 }
@@ -179,14 +225,22 @@ function lookAt(entry: Entry, payload: HeldPayload | undefined, source: CustodyS
 const sha256 = (bytes: Uint8Array): Buffer => createHash("sha256").update(bytes).digest();
 
 /** The custody audit of a data folder that no ledger runs on (a copy will do); writes nothing but SQLite's own shared-memory file. */
-export async function auditCustody(options: { data: string; keys: string; progress?: (done: number, of: number) => void }): Promise<CustodyReport> {
+export async function auditCustody(options: {
+  data: string;
+  keys: string;
+  progress?: (done: number, of: number) => void;
+}): Promise<CustodyReport> {
   const path = join(options.data, "ledger.sqlite");
-  if (!existsSync(path)) throw new SpurError("data/none", `${options.data} holds no ledger`, { hint: "Name the data folder with --data." });
+  if (!existsSync(path))
+    throw new SpurError("data/none", `${options.data} holds no ledger`, { hint: "Name the data folder with --data." });
   const database = new DatabaseSync(path, { readOnly: true });
   try {
     const log = sqliteLogStore(database);
     const vault = sqliteVaultStore(database);
-    const keyring = Keyring.open(vault, readRoot(options.keys, Buffer.from(vault.meta("root_id") ?? []).toString("utf8")));
+    const keyring = Keyring.open(
+      vault,
+      readRoot(options.keys, Buffer.from(vault.meta("root_id") ?? []).toString("utf8")),
+    );
     const { size } = log.readHead();
     const rowsFrom = log.firstRow() ?? size;
     const folder = join(options.data, "log");

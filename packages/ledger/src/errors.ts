@@ -21,7 +21,11 @@ export class SpurError extends Error {
 export function diskErrorByName(error: unknown): unknown {
   const { syscall, code, message } = error as { syscall?: string; code?: string; message: string };
   if (error instanceof SpurError || (syscall === undefined && code !== "ERR_SQLITE_ERROR")) return error;
-  return new SpurError("data/io", message, { status: 503, hint: "The disk or the folder refuses: see the message, make room or mend it, and start again.", cause: error });
+  return new SpurError("data/io", message, {
+    status: 503,
+    hint: "The disk or the folder refuses: see the message, make room or mend it, and start again.",
+    cause: error,
+  });
 }
 
 /** A broken invariant of our own: never the caller's fault, never handled. */

@@ -1,17 +1,22 @@
 import { Worker } from "node:worker_threads";
 import type { Core, CoreInfo, Op } from "./core.ts";
 import { Bug, SpurError } from "./errors.ts";
+import { packOp, unpackCommitted } from "./wire.ts";
 import type { FromWorker, ToWorker, WireError, WorkerOptions } from "./worker.ts";
 
 type Waiting = { resolve: (value: never) => void; reject: (error: Error) => void };
 type Result<Name extends keyof Core> = Core[Name] extends (...args: never[]) => infer R ? Awaited<R> : never;
 
-/** The worker thread as the main thread sees it. Operations of one turn of the event loop travel in one message. */
+const FLUSH_AT = 64;
+
+/** The worker thread as the main thread sees it. Operations of one turn of the event loop travel together. */
 export class LedgerThread {
   readonly info: CoreInfo;
   readonly #worker: Worker;
   readonly #waiting: Map<number, Waiting>;
-  #ops: { id: number; op: Op }[] = [];
+  /** Operations for the next message, see wire.ts. */
+  #packed: unknown[] = [];
+  #waitingOps = 0;
   #next = 1;
   #ended: SpurError | undefined;
   #closing: Promise<void> | undefined;
@@ -26,9 +31,9 @@ export class LedgerThread {
   static async start(options: WorkerOptions, onFatal: (error: SpurError) => void): Promise<LedgerThread> {
     const worker = new Worker(new URL("./worker.ts", import.meta.url), { workerData: options });
     const waiting = new Map<number, Waiting>();
-    let thread: LedgerThread | undefined;
+    const started: { thread?: LedgerThread } = {};
     const end = (error: SpurError): void => {
-      if (thread !== undefined) thread.#ended ??= error;
+      if (started.thread !== undefined) started.thread.#ended ??= error;
       for (const one of waiting.values()) one.reject(error);
       waiting.clear();
     };
@@ -38,13 +43,21 @@ export class LedgerThread {
       told = true;
     };
     const info = new Promise<CoreInfo>((resolve, reject) => {
-      waiting.set(0, { resolve: resolve as (value: never) => void, reject });
+      waiting.set(0, { resolve: resolve, reject });
     });
     worker.on("message", (message: FromWorker) => {
       if ("fatal" in message) {
         const error = fromWire(message.fatal) as SpurError;
         end(error);
         tellFatal(error);
+        return;
+      }
+      if ("committed" in message) {
+        unpackCommitted(message.committed, (id, entries) => {
+          const one = waiting.get(id);
+          waiting.delete(id);
+          one?.resolve(entries as never);
+        });
         return;
       }
       for (const { id, value, error } of message.results) {
@@ -55,36 +68,48 @@ export class LedgerThread {
       }
     });
     worker.on("error", (cause) => {
-      const error = new SpurError("log/commit-unknown", `the ledger's thread failed: ${(cause as Error).message}`, { status: 503, cause });
+      const error = new SpurError("log/commit-unknown", `the ledger's thread failed: ${(cause as Error).message}`, {
+        status: 503,
+        cause,
+      });
       end(error);
       tellFatal(error);
     });
     worker.on("exit", () => {
       end(new SpurError("ledger/closed", "the ledger is closed", { status: 503 }));
     });
-    thread = new LedgerThread(worker, await info, waiting);
-    return thread;
+    started.thread = new LedgerThread(worker, await info, waiting);
+    return started.thread;
   }
 
-  /** Commits one operation; what else is asked in this turn of the event loop goes into the same message. */
-  commit(op: Op): Promise<{ rec: string; index: number; leaf: Uint8Array }[]> {
+  /** Commits one operation; what else is asked in this turn of the event loop travels with it. */
+  commit(op: Op): Promise<{ index: number; leaf: Uint8Array }[]> {
     return this.#ask((id) => {
-      if (this.#ops.push({ id, op }) > 1) return;
-      setImmediate(() => {
-        this.#flush();
-      });
+      packOp(this.#packed, id, op);
+      const waiting = ++this.#waitingOps;
+      // Half of many that are ready together goes ahead: the worker commits it while this thread prepares the rest.
+      if (waiting >= FLUSH_AT) this.#flush();
+      else if (waiting === 1) {
+        setImmediate(() => {
+          this.#flush();
+        });
+      }
     });
   }
 
   #flush(): void {
-    const ops = this.#ops;
-    if (ops.length === 0) return;
-    this.#ops = [];
-    this.#worker.postMessage({ ops } satisfies ToWorker);
+    if (this.#waitingOps === 0) return;
+    const packed = this.#packed;
+    this.#packed = [];
+    this.#waitingOps = 0;
+    this.#worker.postMessage({ packed } satisfies ToWorker);
   }
 
   /** Calls a method of the core in its thread, after all that was asked before. */
-  call<Name extends keyof Core & string>(call: Name, ...args: Parameters<Extract<Core[Name], (...args: never[]) => unknown>>): Promise<Result<Name>> {
+  call<Name extends keyof Core & string>(
+    call: Name,
+    ...args: Parameters<Extract<Core[Name], (...args: never[]) => unknown>>
+  ): Promise<Result<Name>> {
     return this.#ask((id) => {
       this.#flush();
       this.#worker.postMessage({ id, call, args } satisfies ToWorker);
@@ -103,7 +128,7 @@ export class LedgerThread {
     if (this.#ended !== undefined) return Promise.reject(this.#ended);
     return new Promise<T>((resolve, reject) => {
       const id = this.#next++;
-      this.#waiting.set(id, { resolve: resolve as (value: never) => void, reject });
+      this.#waiting.set(id, { resolve: resolve, reject });
       post(id);
     });
   }
@@ -126,5 +151,8 @@ export class LedgerThread {
 
 function fromWire(error: WireError): Error {
   if (error.bug === true) return new Bug(error.detail);
-  return new SpurError(error.code, error.detail, { status: error.status, ...(error.hint === undefined ? {} : { hint: error.hint }) });
+  return new SpurError(error.code, error.detail, {
+    status: error.status,
+    ...(error.hint === undefined ? {} : { hint: error.hint }),
+  });
 }

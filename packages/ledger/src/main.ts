@@ -1,4 +1,3 @@
-import { hash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pino } from "pino";
@@ -18,6 +17,7 @@ import { discover } from "./gateway/discover.ts";
 import { registerGateway } from "./gateway/routes.ts";
 import { probeUpstream, type ServedModel } from "./gateway/upstream.ts";
 import { LedgerThread } from "./ledger-thread.ts";
+import { nativeSha256 } from "./native-sha256.ts";
 import { Projector } from "./projections/projector.ts";
 import { Ledger, newRec } from "./record.ts";
 import { writeDurable } from "./storage/durable-file.ts";
@@ -62,7 +62,7 @@ export interface StartOptions extends ConfigSource {
 export async function startLedger(options: StartOptions): Promise<RunningLedger> {
   const { env, cwd, onFatal, now = () => Date.now(), ...source } = options;
   const config = resolveConfig(source, env, cwd);
-  useSha256((bytes) => hash("sha256", bytes, "buffer"));
+  useSha256(nativeSha256);
   const logger = pino({ level: config.logLevel, base: null }, pino.destination({ dest: 2, sync: false }));
   const fatal =
     onFatal ??
@@ -75,13 +75,16 @@ export async function startLedger(options: StartOptions): Promise<RunningLedger>
   const timers: NodeJS.Timeout[] = [];
   try {
     const ledger = new Ledger(thread, { data, now, lastAtMs: await lastAtMs(thread) });
-    const projector = new Projector(join(data, "projections.sqlite"), (from, count) => thread.call("read", from, count));
+    const projector = new Projector(join(data, "projections.sqlite"), (from, count) =>
+      thread.call("read", from, count),
+    );
     const notices: string[] = [];
     if ((await thread.call("head")).size === 0) await recordOwnKeys(ledger);
     const access = await AccessKeys.load(thread, now);
     const operatorKey = await firstKey(access, thread, keys);
     const interrupted = await ledger.endInterrupted();
-    if (interrupted > 0) notices.push(`${interrupted} answers were cut short by the last stop; they are on record as interrupted`);
+    if (interrupted > 0)
+      notices.push(`${interrupted} answers were cut short by the last stop; they are on record as interrupted`);
     const entryAt = async (index: number) => parseEntry(await ledger.entryBytes(index));
     const resumed = await resumeRemovals(ledger, entryAt);
     if (resumed > 0) notices.push(`${resumed} removals that the last stop interrupted are completed`);
@@ -97,7 +100,7 @@ export async function startLedger(options: StartOptions): Promise<RunningLedger>
     const served = new Map<string, ServedModel>();
     registerGateway(app, {
       recorder: ledger,
-      authenticate: (headers) => access.authenticate(headers) as never,
+      authenticate: (headers) => access.authenticate(headers),
       upstreams: served,
       nowMs: now,
       newRec,
@@ -187,22 +190,34 @@ async function connectUpstreams(
   for (const upstream of config.upstreams) {
     const apiKey = upstream.keyEnv === undefined ? undefined : env[upstream.keyEnv];
     if (upstream.keyEnv !== undefined && apiKey === undefined) {
-      throw new SpurError("config/upstream-key", `${upstream.keyEnv} is not set`, { hint: `Set it to the credential of ${upstream.url}.` });
+      throw new SpurError("config/upstream-key", `${upstream.keyEnv} is not set`, {
+        hint: `Set it to the credential of ${upstream.url}.`,
+      });
     }
     const { baseUrl, models } = await probeUpstream(upstream.url, apiKey);
     const wanted = upstream.models === undefined ? models : models.filter(({ id }) => upstream.models?.includes(id));
     const contentDays = upstream.content === undefined ? config.contentDays : contentDaysOf(upstream.content);
     const operator = /^https?:\/\/(127\.|localhost|\[::1\])/.test(baseUrl) ? "self" : "third-party";
     for (const listed of wanted) {
-      await serve({ modelName: listed.id, baseUrl, contentDays, operator, listed, ...(apiKey === undefined ? {} : { apiKey }) });
+      await serve({
+        modelName: listed.id,
+        baseUrl,
+        contentDays,
+        operator,
+        listed,
+        ...(apiKey === undefined ? {} : { apiKey }),
+      });
     }
     notices.push(`${upstream.url}: ${wanted.map(({ id }) => id).join(", ") || "no models"}; ${keeps(contentDays)}`);
   }
   if (config.upstreams.length === 0 && config.discover) {
     const found = await discover();
     for (const { name, baseUrl, models } of found) {
-      for (const listed of models) await serve({ modelName: listed.id, baseUrl, contentDays: config.contentDays, operator: "self", listed });
-      notices.push(`found ${name} at ${baseUrl}: ${models.map(({ id }) => id).join(", ")}; ${keeps(config.contentDays)}`);
+      for (const listed of models)
+        await serve({ modelName: listed.id, baseUrl, contentDays: config.contentDays, operator: "self", listed });
+      notices.push(
+        `found ${name} at ${baseUrl}: ${models.map(({ id }) => id).join(", ")}; ${keeps(config.contentDays)}`,
+      );
     }
     if (found.length === 0) {
       notices.push(
@@ -216,7 +231,8 @@ async function connectUpstreams(
   return notices;
 }
 
-const keeps = (days: number): string => (days === 0 ? "contents are not kept" : `contents are kept ${days} days, then removed, on record`);
+const keeps = (days: number): string =>
+  days === 0 ? "contents are not kept" : `contents are kept ${days} days, then removed, on record`;
 
 /** The package's version as published; the constant and the manifest are compared by a test. */
 export function manifestVersion(): string {

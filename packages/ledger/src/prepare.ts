@@ -36,7 +36,8 @@ export function prepare(draft: Draft, atMs: number): Prepared {
   if (draft.dsse !== undefined) return { draft: envelopeDraft(draft, at), files: [] };
   if (draft.predicateType === "spur:registers/v1") return { draft: closingDraft(draft, at), files: [] };
   const known = PREDICATES.get(draft.predicateType);
-  if (known === undefined) throw invalid("record/predicate-type", `unknown predicate type ${JSON.stringify(draft.predicateType)}`);
+  if (known === undefined)
+    throw invalid("record/predicate-type", `unknown predicate type ${JSON.stringify(draft.predicateType)}`);
   const predicate = withCuts(draft.predicate) as JsonObject;
   try {
     known.shape(predicate, "predicate");
@@ -47,7 +48,8 @@ export function prepare(draft: Draft, atMs: number): Prepared {
   }
   const digests: Record<string, string> = {};
   for (const [name, value] of Object.entries(draft.digests ?? {})) {
-    if (!known.digests.includes(name as "sha256")) throw invalid("statement/subject", `${draft.predicateType} carries no ${name}`);
+    if (!known.digests.includes(name as "sha256"))
+      throw invalid("statement/subject", `${draft.predicateType} carries no ${name}`);
     if (value.length !== 32) throw invalid("statement/subject", `${name} is not 32 bytes`);
     digests[name] = toHex(value);
   }
@@ -55,8 +57,12 @@ export function prepare(draft: Draft, atMs: number): Prepared {
   let sealed: Sealed | undefined;
   if (known.slots.length > 0) {
     const slots = draft.slots ?? [];
-    if (slots.length > known.slots.length) throw invalid("record/slots", `${draft.predicateType} has ${known.slots.length} slots`);
-    sealed = seal(rec, Array.from({ length: known.slots.length }, (_, i) => slots[i]));
+    if (slots.length > known.slots.length)
+      throw invalid("record/slots", `${draft.predicateType} has ${known.slots.length} slots`);
+    sealed = seal(
+      rec,
+      Array.from({ length: known.slots.length }, (_, i) => slots[i]),
+    );
     digests["spurCommitmentV1"] = toHex(sealed.commitment);
   } else if (draft.slots !== undefined && draft.slots.length > 0) {
     throw invalid("record/slots", `${draft.predicateType} seals nothing`);
@@ -70,7 +76,9 @@ export function prepare(draft: Draft, atMs: number): Prepared {
   });
   const pieces = `"statement":${statement},`.split(CUT);
   const references = pieces.slice(1).map((piece) => piece.slice(0, 32));
-  const tail = pieces.map((piece, i) => `${i === 0 ? "" : `,"rec":"`}${piece}${i === pieces.length - 1 ? "" : '{"index":'}`);
+  const tail = pieces.map(
+    (piece, i) => `${i === 0 ? "" : `,"rec":"`}${piece}${i === pieces.length - 1 ? "" : '{"index":'}`,
+  );
   const middle = `"rec":"${draft.rec}","reg":"${known.register}","retention":"${draft.retention}",${sealed === undefined ? "" : sealedText(sealed)}`;
   const stored = sealed === undefined || draft.keepNothing === true ? undefined : store(draft, sealed, atMs);
   return {
@@ -125,12 +133,19 @@ function envelopeDraft(draft: Draft, at: string): CoreDraft {
 }
 
 function sealedText(sealed: Sealed): string {
-  const blobs = sealed.blobs.map(({ slot, sha256 }) => `{"sha256":"${sha256.toString("hex")}","slot":${slot}}`).join(",");
+  const blobs = sealed.blobs
+    .map(({ slot, sha256 }) => `{"sha256":"${sha256.toString("hex")}","slot":${slot}}`)
+    .join(",");
   return `"sealed":{${blobs === "" ? "" : `"blobs":[${blobs}],`}"ct":"${sealed.ctSha256.toString("hex")}"},`;
 }
 
-function store(draft: Draft, sealed: Sealed, atMs: number): { part: SealedPart; files: { path: string; bytes: Uint8Array }[] } {
-  const name = (sha256: Buffer): string => join("payloads", draft.rec.slice(0, 2), `${draft.rec}.${sha256.toString("hex")}`);
+function store(
+  draft: Draft,
+  sealed: Sealed,
+  atMs: number,
+): { part: SealedPart; files: { path: string; bytes: Uint8Array }[] } {
+  const name = (sha256: Buffer): string =>
+    join("payloads", draft.rec.slice(0, 2), `${draft.rec}.${sha256.toString("hex")}`);
   const files = sealed.blobs.map(({ sha256, bytes }) => ({ path: name(sha256), bytes }));
   const blobs = sealed.blobs.map(({ slot, sha256 }) => [slot, name(sha256)] as const);
   const large = sealed.ct.length > MAX_ROW_BYTES;

@@ -81,15 +81,22 @@ export class Ledger implements Recorder {
     return this.#record(drafts, finishes, drafts.map(() => ({}))); // prettier-ignore
   }
 
-  async #record(drafts: readonly Draft[], finishes: string | undefined, marks: readonly Marks[], essential = false): Promise<Recorded[]> {
+  async #record(
+    drafts: readonly Draft[],
+    finishes: string | undefined,
+    marks: readonly Marks[],
+    essential = false,
+  ): Promise<Recorded[]> {
     const at = this.#at();
     const prepared = drafts.map((draft) => prepare(draft, at));
     const files = prepared.flatMap((one) => one.files);
     // Crash after this: files that no row names; the next start collects them.
     if (files.length > 0) {
-      await writeManyDurable(files.map(({ path, bytes }) => ({ path: join(this.#data, path), bytes }))).catch((error: unknown) => {
-        throw diskErrorByName(error);
-      });
+      await writeManyDurable(files.map(({ path, bytes }) => ({ path: join(this.#data, path), bytes }))).catch(
+        (error: unknown) => {
+          throw diskErrorByName(error);
+        },
+      );
     }
     let entries: { index: number; leaf: Uint8Array }[];
     try {
@@ -107,7 +114,9 @@ export class Ledger implements Recorder {
       throw error;
     }
     if (finishes !== undefined) this.#pending.delete(finishes);
-    return prepared.map((one, i) => this.#recorded(one, drafts[i] as Draft, entries[i] as { index: number; leaf: Uint8Array }));
+    return prepared.map((one, i) =>
+      this.#recorded(one, drafts[i] as Draft, entries[i] as { index: number; leaf: Uint8Array }),
+    );
   }
 
   #recorded(one: Prepared, draft: Draft, { index, leaf }: { index: number; leaf: Uint8Array }): Recorded {
@@ -122,7 +131,12 @@ export class Ledger implements Recorder {
 
   #keep(draft: Draft, sealed: Sealed, index: number): void {
     const known = PREDICATES.get(draft.predicateType)?.slots ?? [];
-    this.#kept.set(draft.rec, { sealed, slots: known.map((_, i) => draft.slots?.[i]), index, untilMs: this.#now() + KEEP_MS });
+    this.#kept.set(draft.rec, {
+      sealed,
+      slots: known.map((_, i) => draft.slots?.[i]),
+      index,
+      untilMs: this.#now() + KEEP_MS,
+    });
     this.#sweepLater(KEEP_MS);
   }
 
@@ -195,7 +209,13 @@ export class Ledger implements Recorder {
             rec,
             predicateType: "spur:output/v1",
             predicate: { deployment: { rec: info.deployment }, outcome: "interrupted" },
-            slots: [plain.subarray(headerEnd), undefined, Buffer.from(info.caller), undefined, Buffer.from(canonicalText({ startedAtMs: Math.floor(info.startedAtMs) }))],
+            slots: [
+              plain.subarray(headerEnd),
+              undefined,
+              Buffer.from(info.caller),
+              undefined,
+              Buffer.from(canonicalText({ startedAtMs: Math.floor(info.startedAtMs) })),
+            ],
             evidence: "observed",
             retention: "output",
             owner,
@@ -205,7 +225,13 @@ export class Ledger implements Recorder {
           {
             rec: newRec(),
             predicateType: "spur:decision/v1",
-            predicate: { output: { rec }, actor: "rule", verdict: "not-delivered", policy: { rec: info.policy }, policyVersion: info.policyVersion },
+            predicate: {
+              output: { rec },
+              actor: "rule",
+              verdict: "not-delivered",
+              policy: { rec: info.policy },
+              policyVersion: info.policyVersion,
+            },
             slots: [Buffer.from(detail)],
             evidence: "observed",
             retention: "output",
@@ -253,7 +279,11 @@ export class Ledger implements Recorder {
       for (const [slot, file] of Object.entries(JSON.parse(found.blobs ?? "{}") as Record<string, string>)) {
         blobs.set(Number(slot), await this.#payloadFile(rec, file));
       }
-      const slots = unseal(Buffer.from(rec, "hex"), { dek: found.dek, ct, commitment: entry.commitment, slots: entry.slots }, (slot) => blobs.get(slot) ?? Buffer.alloc(0));
+      const slots = unseal(
+        Buffer.from(rec, "hex"),
+        { dek: found.dek, ct, commitment: entry.commitment, slots: entry.slots },
+        (slot) => blobs.get(slot) ?? Buffer.alloc(0),
+      );
       return { index: found.index, commitment: entry.commitment, slots, salts: slotSalts(found.dek, slots.length) };
     } finally {
       const left = (this.#opening.get(rec) as number) - 1;
@@ -265,7 +295,10 @@ export class Ledger implements Recorder {
   async #payloadFile(rec: string, file: string | undefined): Promise<Buffer> {
     return readFile(join(this.#data, file ?? "")).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== "ENOENT" && error.code !== "EISDIR") throw diskErrorByName(error);
-      throw new SpurError("vault/content-missing", `${rec}: its ciphertext is gone, and no removal is on record`, { status: 500, cause: error });
+      throw new SpurError("vault/content-missing", `${rec}: its ciphertext is gone, and no removal is on record`, {
+        status: 500,
+        cause: error,
+      });
     });
   }
 
@@ -303,9 +336,14 @@ export class Ledger implements Recorder {
 /** Whether an entry is what recording the draft would give, but for hour, numbers and content. */
 function saysTheSame(entry: Entry, draft: Draft): boolean {
   if (entry.evidence !== draft.evidence || entry.retention !== draft.retention) return false;
-  if (entry.dsse !== undefined || draft.dsse !== undefined) return entry.dsse !== undefined && draft.dsse !== undefined && envelopeText(entry.dsse) === envelopeText(draft.dsse);
+  if (entry.dsse !== undefined || draft.dsse !== undefined)
+    return (
+      entry.dsse !== undefined && draft.dsse !== undefined && envelopeText(entry.dsse) === envelopeText(draft.dsse)
+    );
   // A draft names recs; their indexes were found here.
-  const named = JSON.parse(canonicalText(entry.predicate), (name, member: unknown) => (name === "index" ? undefined : member)) as JsonObject;
+  const named = JSON.parse(canonicalText(entry.predicate), (name, member: unknown) =>
+    name === "index" ? undefined : member,
+  ) as JsonObject;
   return (
     entry.predicateType === draft.predicateType &&
     canonicalText(named) === canonicalText(draft.predicate) &&

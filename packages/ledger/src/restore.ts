@@ -1,14 +1,16 @@
-import { existsSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { cp } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
-import { equalBytes } from "@spur/verifier/bytes";
+import { equalBytes, toHex } from "@spur/verifier/bytes";
 import { openNote, parseNote, parseVkey } from "@spur/verifier/note/note";
 import { parseCheckpoint } from "@spur/verifier/note/checkpoint";
-import { leafHash, type Root } from "@spur/verifier/tlog/merkle";
+import { EMPTY_ROOT, leafHash, type Root } from "@spur/verifier/tlog/merkle";
 import { createProver } from "@spur/verifier/tlog/prover";
 import { formatBundlePath, formatTilePath, parseBundle } from "@spur/verifier/tlog/tile";
 import { parseEntry, type Entry } from "@spur/verifier/statement/entry";
+import { recordOwnKeys } from "./deployments.ts";
 import { SpurError } from "./errors.ts";
 import { LedgerThread } from "./ledger-thread.ts";
 import { readFullBundle } from "./log/read-log.ts";
@@ -18,7 +20,7 @@ import { readSigningKey } from "./log/signing-key.ts";
 import { append, rootOfTree } from "./log/tree.ts";
 import { Ledger, newRec } from "./record.ts";
 import { openDatabase } from "./storage/database.ts";
-import { makeFolder } from "./storage/durable-file.ts";
+import { makeFolder, syncFolder } from "./storage/durable-file.ts";
 import { lockFolder } from "./storage/lock.ts";
 import { sqliteLogStore } from "./storage/log-store.ts";
 import { sqliteVaultStore, type VaultStore } from "./storage/vault-store.ts";
@@ -42,7 +44,12 @@ const WIDTH = 256;
  * folder or URL; several are tried in order. Throws `recover/behind` and changes nothing if the newest head that was ever signed
  * cannot be reached.
  */
-export async function recover(options: { data: string; keys: string; from: string | readonly string[]; now?: () => number }): Promise<Recovery> {
+export async function recover(options: {
+  data: string;
+  keys: string;
+  from: string | readonly string[];
+  now?: () => number;
+}): Promise<Recovery> {
   const { data, keys } = options;
   const sources = typeof options.from === "string" ? [options.from] : options.from;
   const copied = !existsSync(join(data, "ledger.sqlite"));
@@ -69,24 +76,39 @@ export async function recover(options: { data: string; keys: string; from: strin
 
 /** The lock file stays: it is held, and a start makes one anyway. */
 function emptyAgain(data: string): void {
-  for (const name of readdirSync(data)) if (!name.startsWith("lock.sqlite")) rmSync(join(data, name), { recursive: true });
+  for (const name of readdirSync(data))
+    if (!name.startsWith("lock.sqlite")) rmSync(join(data, name), { recursive: true });
 }
 
 async function copyBackup(data: string, sources: readonly string[]): Promise<void> {
   const backup = sources.find((from) => existsSync(join(from, "ledger.sqlite")));
-  if (backup === undefined) throw new SpurError("recover/no-backup", `${data} is empty and no backup was named`, { hint: "Name one with --from FOLDER." });
-  if (existsSync(data) && readdirSync(data).some((name) => !name.startsWith("lock.sqlite"))) throw new SpurError("recover/not-empty", `${data} holds other files`, { hint: "Name an empty folder with --data." });
+  if (backup === undefined)
+    throw new SpurError("recover/no-backup", `${data} is empty and no backup was named`, {
+      hint: "Name one with --from FOLDER.",
+    });
+  if (existsSync(data) && readdirSync(data).some((name) => !name.startsWith("lock.sqlite")))
+    throw new SpurError("recover/not-empty", `${data} holds other files`, {
+      hint: "Name an empty folder with --data.",
+    });
   makeFolder(data);
   await cp(backup, data, { recursive: true });
 }
 
 /** A backup carries no lock file; the folder takes the instance of its keys. */
 function adopt([data, keys]: ReturnType<typeof lockFolder>[]): void {
-  if (data === undefined || keys?.instance === undefined) throw new SpurError("keys/missing", "the keys folder belongs to no log", { status: 503, hint: "Name the keys folder of this log with --keys." });
+  if (data === undefined || keys?.instance === undefined)
+    throw new SpurError("keys/missing", "the keys folder belongs to no log", {
+      status: 503,
+      hint: "Name the keys folder of this log with --keys.",
+    });
   if (data.instance === undefined) data.setInstance(keys.instance);
 }
 
-async function takeForward(database: DatabaseSync, { data, keys }: { data: string; keys: string }, sources: readonly string[]): Promise<Recovery> {
+async function takeForward(
+  database: DatabaseSync,
+  { data, keys }: { data: string; keys: string },
+  sources: readonly string[],
+): Promise<Recovery> {
   const log = sqliteLogStore(database);
   const vault = sqliteVaultStore(database);
   const origin = Buffer.from(vault.meta("origin") ?? []).toString("utf8");
@@ -96,10 +118,14 @@ async function takeForward(database: DatabaseSync, { data, keys }: { data: strin
   const seen = readSeen(keys) ?? { size: 0, root: head.root };
   const wanted = await newestHead(sources, vkey);
   if (Math.max(head.size, wanted?.size ?? 0) < seen.size) {
-    throw new SpurError("recover/behind", `the keys folder has seen ${seen.size} entries; the newest that was found has ${Math.max(head.size, wanted?.size ?? 0)}`, {
-      status: 503,
-      hint: "Name a mirror that has them with --from. Without one this log cannot be continued: retire it and open a new one with a new origin. Nothing was changed.",
-    });
+    throw new SpurError(
+      "recover/behind",
+      `the keys folder has seen ${seen.size} entries; the newest that was found has ${Math.max(head.size, wanted?.size ?? 0)}`,
+      {
+        status: 503,
+        hint: "Name a mirror that has them with --from. Without one this log cannot be continued: retire it and open a new one with a new origin. Nothing was changed.",
+      },
+    );
   }
   const added: { bytes: Buffer; leaf: Uint8Array; entry: Entry }[] = [];
   let tree = edge.tree;
@@ -108,9 +134,16 @@ async function takeForward(database: DatabaseSync, { data, keys }: { data: strin
       added.push({ bytes, leaf: leafHash(bytes), entry: parseEntry(bytes) });
     }
     tree = append(tree, added.map(({ leaf }) => leaf)).tree; // prettier-ignore
-    if (!equalBytes(rootOfTree(tree), wanted.root)) throw new SpurError("recover/other-history", `${wanted.from} holds another history than this log`, { status: 503, hint: "Nothing was changed. Compare the checkpoints: one of them is not of this log, or the log's key signed twice." });
+    if (!equalBytes(rootOfTree(tree), wanted.root))
+      throw new SpurError("recover/other-history", `${wanted.from} holds another history than this log`, {
+        status: 503,
+        hint: "Nothing was changed. Compare the checkpoints: one of them is not of this log, or the log's key signed twice.",
+      });
     if (seen.size > head.size && !equalBytes(await wanted.rootAt(seen.size), seen.root)) {
-      throw new SpurError("recover/other-history", `${wanted.from} differs from what the keys folder has seen`, { status: 503, hint: "Nothing was changed." });
+      throw new SpurError("recover/other-history", `${wanted.from} differs from what the keys folder has seen`, {
+        status: 503,
+        hint: "Nothing was changed.",
+      });
     }
   }
   const keyring = openKeyring(vault, keys, Buffer.from(vault.meta("root_id") ?? []).toString("utf8"));
@@ -125,10 +158,11 @@ async function takeForward(database: DatabaseSync, { data, keys }: { data: strin
   log.write(() => {
     database.prepare("update head set size = ?, root = ? where one = 1").run(tree.size, rootOfTree(tree));
     if (keyring === undefined) lost += loseAllContents(database, vault, keys);
+    if (added.length > 0) database.prepare("insert into owners values (?, '')").run(head.size);
     added.forEach(({ bytes, entry }, i) => {
       const index = head.size + i;
       database.prepare("insert into entries values (?, ?)").run(index, bytes);
-      database.prepare("insert into recs values (?, ?, '')").run(Buffer.from(entry.rec, "hex"), index);
+      database.prepare("insert into recs values (?, ?)").run(Buffer.from(entry.rec, "hex"), index);
       database.prepare("insert or replace into registers values (?, ?, ?)").run(entry.reg, entry.seq, index);
       if (entry.commitment !== undefined && !keptNothing(entry, entryAt)) {
         const serial = vault.nextSerial();
@@ -138,15 +172,23 @@ async function takeForward(database: DatabaseSync, { data, keys }: { data: strin
       }
       if (entry.predicateType === "spur:removal/v1") lost -= replayRemoval(log, vault, entry, index);
     });
-    if (wanted !== undefined && log.signedRoot(wanted.size) === undefined) database.prepare("insert into signed values (?, ?, ?)").run(wanted.size, wanted.root, vkey);
+    if (wanted !== undefined && log.signedRoot(wanted.size) === undefined)
+      database.prepare("insert into signed values (?, ?, ?)").run(wanted.size, wanted.root, vkey);
   });
   vault.truncateWal();
-  return { sizeBefore: head.size, size: tree.size, lostContents: lost, rootKey: keyring === undefined ? "replaced" : "kept" };
+  return {
+    sizeBefore: head.size,
+    size: tree.size,
+    lostContents: lost,
+    rootKey: keyring === undefined ? "replaced" : "kept",
+  };
 }
 
 /** `content: none`: what was never kept is not lost. */
 function keptNothing(entry: Entry, entryAt: (index: number) => Entry): boolean {
-  return entry.references.some(({ role, target }) => role === "deployment" && entryAt(target.index).predicate["contentDays"] === 0);
+  return entry.references.some(
+    ({ role, target }) => role === "deployment" && entryAt(target.index).predicate["contentDays"] === 0,
+  );
 }
 
 function openKeyring(vault: VaultStore, keys: string, rootId: string): Keyring | undefined {
@@ -156,7 +198,11 @@ function openKeyring(vault: VaultStore, keys: string, rootId: string): Keyring |
 
 /** The root key that this copy names was destroyed by a later removal: nothing sealed in it can be opened again, by anybody. */
 function loseAllContents(database: DatabaseSync, vault: VaultStore, keys: string): number {
-  const { changes } = database.prepare("update payloads set ct = null, due_ms = null, lost = 1 where lost = 0 and serial in (select serial from deks)").run();
+  const { changes } = database
+    .prepare(
+      "update payloads set ct = null, due_ms = null, lost = 1 where lost = 0 and serial in (select serial from deks)",
+    )
+    .run();
   database.exec("delete from deks; delete from keks; delete from journal; delete from root_retired;");
   Keyring.create(vault, createRoot(keys));
   return Number(changes);
@@ -200,12 +246,17 @@ async function headOf(from: string, vkey: string): Promise<Found | undefined> {
     const bytes = await read("checkpoint");
     if (bytes === undefined) continue;
     const note = parseNote(Buffer.from(bytes).toString("utf8"));
-    if (openNote(note, [parseVkey(vkey)]).verified.length !== 1) throw new SpurError("recover/not-signed", `the checkpoint at ${base} is not signed by this log's key`, { status: 503, hint: "Nothing was changed." });
+    if (openNote(note, [parseVkey(vkey)]).verified.length !== 1)
+      throw new SpurError("recover/not-signed", `the checkpoint at ${base} is not signed by this log's key`, {
+        status: 503,
+        hint: "Nothing was changed.",
+      });
     const { size, root } = parseCheckpoint(note.text);
     const prover = createProver(size, async (tile) => {
       const partial = tile.width < WIDTH ? await read(formatTilePath(tile)) : undefined;
       const bytes = partial ?? (await read(formatTilePath({ ...tile, width: WIDTH })));
-      if (bytes === undefined) throw new SpurError("recover/missing", `${base} lacks ${formatTilePath(tile)}`, { status: 503 });
+      if (bytes === undefined)
+        throw new SpurError("recover/missing", `${base} lacks ${formatTilePath(tile)}`, { status: 503 });
       return bytes.subarray(0, tile.width * 32);
     });
     return { from: base, size, root, read, rootAt: (at) => prover.root(at) };
@@ -218,7 +269,10 @@ function readerOf(base: string): (path: string) => Promise<Uint8Array | undefine
     return (path) => Promise.resolve(existsSync(join(base, path)) ? readFileSync(join(base, path)) : undefined);
   }
   return async (path) => {
-    const response = await fetch(`${base.replace(/\/+$/, "")}/${path}`, { redirect: "error", signal: AbortSignal.timeout(30_000) });
+    const response = await fetch(`${base.replace(/\/+$/, "")}/${path}`, {
+      redirect: "error",
+      signal: AbortSignal.timeout(30_000),
+    });
     if (response.status === 404) return undefined;
     if (!response.ok) throw new SpurError("recover/missing", `${base}/${path}: ${response.status}`, { status: 503 });
     return new Uint8Array(await response.arrayBuffer());
@@ -230,14 +284,20 @@ async function* entriesFrom(found: Found, from: number): AsyncGenerator<Buffer> 
     const width = Math.min(WIDTH, found.size - index * WIDTH);
     const exact = await found.read(formatBundlePath({ index, width }));
     const bytes = exact ?? (await found.read(formatBundlePath({ index, width: WIDTH })));
-    if (bytes === undefined) throw new SpurError("recover/missing", `${found.from} lacks ${formatBundlePath({ index, width })}`, { status: 503 });
+    if (bytes === undefined)
+      throw new SpurError("recover/missing", `${found.from} lacks ${formatBundlePath({ index, width })}`, {
+        status: 503,
+      });
     const entries = parseBundle(bytes, exact === undefined ? WIDTH : width);
     for (let i = Math.max(0, from - index * WIDTH); i < width; i++) yield Buffer.from(entries[i] as Uint8Array);
   }
 }
 
 /** The log says itself that it was restored, and how much content that cost. */
-async function alert({ data, keys, now = () => Date.now() }: { data: string; keys: string; now?: () => number }, { lostContents, sizeBefore, size }: Recovery): Promise<void> {
+async function alert(
+  { data, keys, now = () => Date.now() }: { data: string; keys: string; now?: () => number },
+  { lostContents, sizeBefore, size }: Recovery,
+): Promise<void> {
   if (lostContents === 0 && size === sizeBefore) return;
   const thread = await LedgerThread.start({ data, keys, origin: "unused", publishEveryMs: 3_600_000 }, () => undefined);
   try {
@@ -257,4 +317,84 @@ async function alert({ data, keys, now = () => Date.now() }: { data: string; key
   } finally {
     await thread.close();
   }
+}
+
+/** What a retirement did. */
+export interface Retired {
+  readonly origin: string;
+  readonly retiredData: string;
+  readonly retiredKeys: string;
+  /** How far the old log had been seen. */
+  readonly size: number;
+}
+
+/**
+ * For a log that cannot be continued: its folders are put aside, whole, and a new log with another origin opens whose `successor`
+ * entry names the old key and the newest head that was seen. Nothing is deleted; the old log signs nothing more.
+ */
+export async function retire(options: {
+  data: string;
+  keys: string;
+  newOrigin: string;
+  now?: () => number;
+}): Promise<Retired> {
+  const { data, keys, newOrigin, now = () => Date.now() } = options;
+  const origin = oldOrigin(keys);
+  if (origin === newOrigin)
+    throw new SpurError("recover/same-origin", `${newOrigin} is the origin of the log to be retired`, {
+      hint: "Name another one.",
+    });
+  const old = readSigningKey(keys, "log.key", origin);
+  const seen = readSeen(keys) ?? { size: 0, root: EMPTY_ROOT };
+  const stamp = new Date(now()).toISOString().replace(/[-:]/g, "").slice(0, 15);
+  const aside = { data: `${data}.retired-${stamp}`, keys: `${keys}.retired-${stamp}` };
+  // Locked, so that nobody writes while the names change; the locks stay with the files.
+  const locks = [...(existsSync(data) ? [lockFolder(data)] : []), lockFolder(keys)];
+  try {
+    if (existsSync(data)) renameSync(data, aside.data);
+    renameSync(keys, aside.keys);
+    syncFolder(dirname(keys));
+  } finally {
+    for (const lock of locks) lock.release();
+  }
+  const thread = await LedgerThread.start(
+    { data, keys, origin: newOrigin, publishEveryMs: 3_600_000 },
+    () => undefined,
+  );
+  try {
+    const ledger = new Ledger(thread, { data, now, lastAtMs: 0 });
+    await recordOwnKeys(ledger);
+    await ledger.record([
+      {
+        rec: newRec(),
+        predicateType: "spur:successor/v1",
+        predicate: {
+          direction: "from",
+          keyId: old.keyId.toString(16).padStart(8, "0"),
+          size: seen.size,
+          root: toHex(seen.root),
+        },
+        digests: { sha256: createHash("sha256").update(old.vkey).digest() },
+        evidence: "observed",
+        retention: "system",
+        owner: "",
+      },
+    ]);
+    await thread.call("publish");
+  } finally {
+    await thread.close();
+  }
+  return { origin: newOrigin, retiredData: aside.data, retiredKeys: aside.keys, size: seen.size };
+}
+
+/** The origin that a keys folder belongs to: the name inside its log key. */
+function oldOrigin(keys: string): string {
+  const path = join(keys, "log.key");
+  const name = existsSync(path) ? readFileSync(path, "utf8").split("+")[2] : undefined;
+  if (name === undefined || name === "")
+    throw new SpurError("keys/missing", `${path} is missing`, {
+      status: 503,
+      hint: "Name the keys folder of the log with --keys.",
+    });
+  return name;
 }

@@ -1,14 +1,15 @@
 import { parentPort, workerData } from "node:worker_threads";
-import { hash } from "node:crypto";
 import { useSha256 } from "@spur/verifier/hash";
-import { Core, type CoreOptions, type Op } from "./core.ts";
+import { Core, type CoreOptions, type Op, type OpResult } from "./core.ts";
 import { Bug, diskErrorByName, SpurError } from "./errors.ts";
+import { nativeSha256 } from "./native-sha256.ts";
+import { packCommitted, unpackOps, type Committed } from "./wire.ts";
 
 // The ledger's worker thread: takes what arrived while the last commit ran and commits it as one transaction.
 
 /** Main thread -> worker. */
 export type ToWorker =
-  | { readonly ops: readonly { readonly id: number; readonly op: Op }[] }
+  | { readonly packed: readonly unknown[] }
   | { readonly id: number; readonly call: string; readonly args: readonly unknown[] };
 
 /** An error as it crosses threads. */
@@ -22,6 +23,7 @@ export interface WireError {
 
 /** Worker -> main thread. */
 export type FromWorker =
+  | { readonly committed: Committed }
   | { readonly results: readonly { readonly id: number; readonly value?: unknown; readonly error?: WireError }[] }
   | { readonly fatal: WireError };
 
@@ -32,7 +34,7 @@ export interface WorkerOptions extends Omit<CoreOptions, "now"> {
 const MAX_BATCH = 4096;
 const SEEN_EVERY_MS = 100;
 
-useSha256((bytes) => hash("sha256", bytes, "buffer"));
+useSha256(nativeSha256);
 
 const port = parentPort;
 if (port === null) throw new Bug("worker.ts runs in a worker thread");
@@ -50,10 +52,16 @@ let timer: NodeJS.Timeout | undefined;
 function wire(thrown: unknown): WireError {
   const error = diskErrorByName(thrown);
   if (error instanceof SpurError) {
-    return { code: error.code, detail: error.detail, status: error.status, ...(error.hint === undefined ? {} : { hint: error.hint }) };
+    return {
+      code: error.code,
+      detail: error.detail,
+      status: error.status,
+      ...(error.hint === undefined ? {} : { hint: error.hint }),
+    };
   }
   const known = error as Error & { code?: string; detail?: string };
-  if (known.detail !== undefined && known.code !== undefined) return { code: known.code, detail: known.detail, status: 500 };
+  if (known.detail !== undefined && known.code !== undefined)
+    return { code: known.code, detail: known.detail, status: 500 };
   return { code: "ledger/bug", detail: `${known.name}: ${known.message}`, status: 500, bug: true };
 }
 
@@ -84,11 +92,10 @@ async function drain(ledger: Core): Promise<void> {
       await new Promise((resolve) => setImmediate(resolve));
       while (ledger.behind) await new Promise((resolve) => setTimeout(resolve, 1));
       const batch: { id: number; op: Op }[] = [];
-      while (batch.length < MAX_BATCH && queue[0] !== undefined && "op" in queue[0]) batch.push(queue.shift() as { id: number; op: Op });
+      while (batch.length < MAX_BATCH && queue[0] !== undefined && "op" in queue[0])
+        batch.push(queue.shift() as { id: number; op: Op });
       if (batch.length > 0) {
-        const results = commit(ledger, batch);
-        if (results === undefined) return;
-        send({ results });
+        if (!commit(ledger, batch)) return;
       }
       while (queue[0] !== undefined && "call" in queue[0]) {
         const { id, call, args } = queue.shift() as { id: number; call: string; args: readonly unknown[] };
@@ -104,18 +111,27 @@ async function drain(ledger: Core): Promise<void> {
   }
 }
 
-function commit(ledger: Core, batch: readonly { id: number; op: Op }[]): { id: number; value?: unknown; error?: WireError }[] | undefined {
+/** Commits and tells all who wait; false when the process must end. */
+function commit(ledger: Core, batch: readonly { id: number; op: Op }[]): boolean {
+  let results: OpResult[];
   try {
-    const results = ledger.commit(batch.map(({ op }) => op));
-    return results.map((result, i) => {
-      const { id } = batch[i] as { id: number };
-      return "refused" in result ? { id, error: wire(result.refused) } : { id, value: result.entries };
-    });
+    results = ledger.commit(batch.map(({ op }) => op));
   } catch (error) {
     send({ results: batch.map(({ id }) => ({ id, error: wire(error) })) });
     die(error);
-    return undefined;
+    return false;
   }
+  const done: { id: number; entries: Extract<OpResult, { entries: unknown }>["entries"] }[] = [];
+  const refused: { id: number; error: WireError }[] = [];
+  results.forEach((result, i) => {
+    const { id } = batch[i] as { id: number };
+    if ("refused" in result) refused.push({ id, error: wire(result.refused) });
+    else done.push({ id, entries: result.entries });
+  });
+  if (refused.length > 0) send({ results: refused });
+  const committed = packCommitted(done);
+  port?.postMessage({ committed } satisfies FromWorker, [committed.leaves.buffer]);
+  return true;
 }
 
 /** One publication at a time; who asks while one runs gets the next. */
@@ -130,7 +146,11 @@ async function prune(ledger: Core): Promise<void> {
   while (!closing && ledger.prune()) await new Promise((resolve) => setImmediate(resolve));
 }
 
-let receiptsWaiting: { texts: readonly string[]; resolve: (notes: string[]) => void; reject: (error: unknown) => void }[] = [];
+let receiptsWaiting: {
+  texts: readonly string[];
+  resolve: (notes: string[]) => void;
+  reject: (error: unknown) => void;
+}[] = [];
 
 /** `seen` is synced once for all receipts of the last 100 ms. */
 function receipts(ledger: Core, texts: readonly string[]): Promise<string[]> {
@@ -206,18 +226,27 @@ async function start(): Promise<void> {
   const { publishEveryMs, ...rest } = options;
   const ledger = await Core.open({ ...rest, now: () => performance.now() });
   core = ledger;
+  let busy = false;
   timer = setInterval(() => {
+    if (busy) return; // a slow disk must not let turns pile up
+    busy = true;
     publish(ledger)
       .then(() => prune(ledger))
+      .then(() => {
+        if (queue.length === 0 && !closing) ledger.tidy();
+      })
       .catch(() => {
-        if (ledger.dead !== undefined) die(ledger.dead);
+        if (ledger.dead !== undefined) die(ledger.dead); // every other error stands in head().failed, and the next turn tries again
+      })
+      .finally(() => {
+        busy = false;
       });
   }, publishEveryMs);
   timer.unref();
 }
 
 port.on("message", (message: ToWorker) => {
-  if ("ops" in message) for (const one of message.ops) queue.push(one);
+  if ("packed" in message) for (const one of unpackOps(message.packed)) queue.push(one);
   else queue.push(message);
   if (core !== undefined) void drain(core);
 });

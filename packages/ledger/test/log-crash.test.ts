@@ -163,7 +163,7 @@ describe.each(["EIO", "ENOSPC"] as const)("%s", (code) => {
     // Every step fails once: EIO after it was done (a sync that lies), ENOSPC before.
     const when = code === "EIO" ? "after" : "before";
     for (const chosen of steps.filter(
-      (step) => step.when === when && (step.at % 4 === 0 || ["commit", "checkpoint", "unlink"].includes(step.what)),
+      (step) => step.when === when && (step.at % 6 === 0 || ["commit", "checkpoint", "unlink"].includes(step.what)),
     )) {
       const pair = newPair();
       const told = promised();

@@ -1,6 +1,7 @@
 // The ledger as the gateway and the routes use it: through its thread.
 import { existsSync, readFileSync, readdirSync, rmSync, statSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { afterAll, afterEach, describe, expect, it, vi } from "vitest";
@@ -19,11 +20,9 @@ import {
 
 const open: LedgerThread[] = [];
 
-async function start(pair: Pair, now: () => number = Date.now) {
+async function start(pair: Pair, now: () => number = Date.now, publishEveryMs = 60_000) {
   const fatal: SpurError[] = [];
-  const thread = await LedgerThread.start({ ...pair, origin: ORIGIN, publishEveryMs: 60_000 }, (error) =>
-    fatal.push(error),
-  );
+  const thread = await LedgerThread.start({ ...pair, origin: ORIGIN, publishEveryMs }, (error) => fatal.push(error));
   open.push(thread);
   return { thread, fatal, ledger: new Ledger(thread, { data: pair.data, now, lastAtMs: 0 }) };
 }
@@ -162,6 +161,26 @@ describe("the journal", () => {
     expect(await thread.call("openJournal")).toEqual([]);
   });
 
+  it("leaves nothing of a request when its answer is on record, not even sealed: what is kept is the record's own", async () => {
+    const pair = newPair();
+    const { ledger, thread } = await start(pair, Date.now, 100);
+    const { deployment, policy } = await service(ledger);
+    const rec = newRec();
+    await ledger.begin(
+      rec,
+      "key-1",
+      utf8("a question of some length, so that its ciphertext is no accident"),
+      info(deployment, policy, true),
+    );
+    const [row] = await thread.call("openJournal");
+    const ct = (row as { ct: Uint8Array }).ct.subarray(0, 200);
+    expect(filesHolding([ct], pair.data)).not.toEqual([]);
+    await ledger.record([{ ...outputDraft(rec, deployment), keepNothing: true }], rec);
+    for (let i = 0; i < 100 && filesHolding([ct], pair.data).length > 0; i++)
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(filesHolding([ct], pair.data)).toEqual([]);
+  });
+
   it("after a kill becomes records of interrupted answers, once; no request is in any file", async () => {
     const pair = newPair();
     const { ledger } = await start(pair);
@@ -269,7 +288,7 @@ describe("a commit that fails", () => {
     const draft = plainDraft();
     await ledger.record([draft]);
     // A directory where the write-ahead log should grow is not possible on an open file: the table is made to refuse instead.
-    const sabotage = new (await import("node:sqlite")).DatabaseSync(join(pair.data, "ledger.sqlite"));
+    const sabotage = new DatabaseSync(join(pair.data, "ledger.sqlite"));
     sabotage.exec("create trigger broken before insert on entries begin select raise(abort, 'disk I/O error'); end");
     sabotage.close();
     const waiting = await Promise.all(Array.from({ length: 5 }, () => codeOf(() => ledger.record([plainDraft()]))));
@@ -281,6 +300,20 @@ describe("a commit that fails", () => {
     const core = await openCore(copyPair(pair));
     expect(core.size).toBe(1);
     await core.close();
+  });
+});
+
+describe("a head that somebody else moved", () => {
+  it("stops the ledger: two histories must not grow from one", async () => {
+    const pair = newPair();
+    const { ledger, fatal } = await start(pair);
+    await ledger.record([plainDraft()]);
+    const other = new DatabaseSync(join(pair.data, "ledger.sqlite"));
+    other.exec("update head set size = 2");
+    other.close();
+    expect(await codeOf(() => ledger.record([plainDraft()]))).toBe("log/head-moved");
+    expect(await codeOf(() => ledger.record([plainDraft()]))).toBe("log/head-moved");
+    expect(fatal.map(({ code }) => code)).toEqual(["log/head-moved"]);
   });
 });
 

@@ -1,4 +1,4 @@
-import { cpSync, existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { spawn } from "node:child_process";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
@@ -9,7 +9,6 @@ import { prepare } from "../src/prepare.ts";
 import { unseal } from "../src/vault/seal.ts";
 import type { Draft } from "../src/draft.ts";
 import { parseEntry } from "@spur/verifier/statement/entry";
-import { readFileSync } from "node:fs";
 import { diskError, listen, watchSqlite, type Step } from "./durable-points.ts";
 import {
   auditFolder, codeOf, commitOne, copyPair, filesHolding, grow, newPair, NOW_MS, openCore, ready, removalDraft, removeFolders, removeFolder, removeNow, sealedDraft, type Pair,

@@ -6,14 +6,20 @@ import { unwrapKey, wrapKey } from "../src/vault/key-wrap.ts";
 import { editBlob } from "../../verifier/test/vector-sealing.ts";
 import { valueOf } from "../../verifier/test/vector-runner.ts";
 
-const load = (name: string) =>
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- each of the vector files has a shape of its own
+type Vector = any;
+const load = (name: string): Vector =>
   JSON.parse(readFileSync(new URL(`../../../vectors/${name}.json`, import.meta.url), "utf8"));
 const hex = (text: string) => Buffer.from(text, "hex");
 const [sealed, wrapping, journal] = [load("sealed"), load("wrapping"), load("journal")];
-const open = (v: any, blob: (slot: number) => Uint8Array) =>
-  unseal(hex(v.rec), { dek: hex(v.dek), ct: hex(v.ct), commitment: hex(v.commitment), slots: v.slots.length ?? v.slots }, blob);
+const open = (v: Vector, blob: (slot: number) => Uint8Array) =>
+  unseal(
+    hex(v.rec),
+    { dek: hex(v.dek), ct: hex(v.ct), commitment: hex(v.commitment), slots: v.slots.length ?? v.slots },
+    blob,
+  );
 
-it.each(sealed.valid)("seals: $name", (v: any) => {
+it.each(sealed.valid as Vector[])("seals: $name", (v: Vector) => {
   const made = seal(hex(v.rec), v.slots.map(valueOf), hex(v.dek));
   expect([made.ct.toString("hex"), Buffer.from(made.commitment).toString("hex")]).toEqual([v.ct, v.commitment]);
   const blobs = made.blobs.map(({ slot, sha256 }) => ({ slot, sha256: sha256.toString("hex") }));
@@ -24,10 +30,10 @@ it.each(sealed.valid)("seals: $name", (v: any) => {
     expect(value === undefined ? undefined : Buffer.compare(value, wanted!)).toBe(wanted && 0);
   });
 });
-it.each(sealed.invalid)("does not open: $name", (v: any) =>
+it.each(sealed.invalid as Vector[])("does not open: $name", (v: Vector) =>
   expect(() => open(v, () => Buffer.alloc(0))).toThrow("vault/"),
 );
-it.each(sealed.blobs.invalid)("does not open blob: $name", ({ edit }: any) => {
+it.each(sealed.blobs.invalid as Vector[])("does not open blob: $name", ({ edit }: any) => {
   const v = sealed.valid.find((one: any) => one.blobs !== undefined);
   const chunksOf = (values: any[]) => {
     const [blob] = seal(hex(v.rec), values, hex(v.dek)).blobs;
@@ -39,16 +45,16 @@ it.each(sealed.blobs.invalid)("does not open blob: $name", ({ edit }: any) => {
   if (edit.valueFlip !== undefined) values[v.blobs[0].slot][edit.valueFlip] ^= 1;
   expect(() => open(v, () => editBlob(chunksOf(values), edit, honest))).toThrow("vault/");
 });
-it.each(wrapping.valid)("wraps: $name", (v: any) => {
+it.each(wrapping.valid as Vector[])("wraps: $name", (v: Vector) => {
   expect(wrapKey(hex(v.kek), hex(v.key)).toString("hex")).toBe(v.wrapped);
   expect(unwrapKey(hex(v.kek), hex(v.wrapped)).toString("hex")).toBe(v.key);
 });
-it.each(wrapping.invalid)("does not unwrap: $name", (v: any) =>
+it.each(wrapping.invalid as Vector[])("does not unwrap: $name", (v: Vector) =>
   expect(() => unwrapKey(hex(v.kek), hex(v.wrapped))).toThrow("vault/"),
 );
-it.each(journal.valid)("journal: $name", (v: any) =>
+it.each(journal.valid as Vector[])("journal: $name", (v: Vector) =>
   expect(unsealJournal(hex(v.rec), hex(v.dek), hex(v.ct)).toString("hex")).toBe(v.plaintext),
 );
-it.each(journal.invalid)("no journal row: $name", (v: any) =>
+it.each(journal.invalid as Vector[])("no journal row: $name", (v: Vector) =>
   expect(() => unsealJournal(hex(v.rec), hex(v.dek), hex(v.ct))).toThrow("vault/"),
 );

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { fromBase64, toBase64, utf8 } from "../src/bytes.ts";
 import { formatEvidence, parseEvidence } from "../src/evidence/format.ts";
 import type { CheckName, Finding, Report, Verdict } from "../src/evidence/report.ts";
-import { inspectUnverified, verifyEvidence } from "../src/evidence/verify.ts";
+import { verifyEvidence } from "../src/evidence/verify.ts";
 import { formatNote, parseNote } from "../src/note/note.ts";
 import type { Json } from "../src/statement/canonical.ts";
 import { preAuthEncoding } from "../src/statement/dsse.ts";
@@ -89,9 +89,6 @@ describe("a good file", () => {
 
   it("reads back to the same bytes", () => {
     expect(formatEvidence(parseEvidence(good))).toEqual(good);
-    const { evidence, entries } = inspectUnverified(good);
-    expect(evidence.ask).toBe("Q5");
-    expect(entries.every(({ entry }) => entry !== undefined)).toBe(true);
   });
 
   it("takes at most 5 ms when warm: 20 entries, 4 signatures", () => {

@@ -307,8 +307,8 @@ export function casesOf(name: string, file: Vector): Case[] | undefined {
     case "decimal":
       return cases(
         file,
-        (v) => decimal(v.value, "value"),
-        (v) => refused("statement/schema", () => decimal(v.value, "value")),
+        (v) => same(decimal(v.value), undefined, "complaint"),
+        (v) => check(decimal(v.value) !== undefined, "accepted"),
       );
     case "entry":
       return entryCases(file);

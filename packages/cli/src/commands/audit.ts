@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import type { Command } from "commander";
 import { auditLog, type AuditReport } from "../audit-log.ts";
 import { openClient, secondsToMs, type ServerOptions } from "../client.ts";
-import { withExamples, withJson, withServer, type Context } from "../context.ts";
+import { withExamples, withJson, withServer, withTrust, type Context } from "../context.ts";
 import { CliError } from "../errors.ts";
 import type { Exit } from "../io.ts";
 import { isObject, list, maybeText, number, object, text, type JsonObject } from "../json.ts";
@@ -35,7 +35,6 @@ export function addAudit(program: Command, context: Context): void {
         "against what you saw of it last time. Content is not looked at: that is --custody, for who may open it.",
     )
     .argument("[url|folder]", "the log (with --custody: the ledger)")
-    .option("--trust <file|key...>", "whom to believe for this once (default: npx spur trust list)")
     .option(
       "--custody",
       "does the ledger still hold all content that it has not removed? Needs scope open, or its folders",
@@ -43,7 +42,7 @@ export function addAudit(program: Command, context: Context): void {
     .option("--data <folder>", "with --custody: data of a ledger that is not running")
     .option("--keys <folder>", "with --custody: its keys (default: beside the data, with -keys)");
   withExamples(
-    withJson(withServer(command)),
+    withJson(withTrust(withServer(command))),
     typed("audit", "http://127.0.0.1:7787"),
     typed("audit", "./mirror", "--trust", "log.vkey"),
     typed("audit", "--custody"),

@@ -10,7 +10,8 @@ import { cleanLine, print, printJson, typed } from "../text.ts";
 /** The ledger's side; what it returns is shown as it comes. */
 interface BackupModule {
   backup(options: { data: string; to: string }): Promise<object>;
-  recover(options: { data: string; keys: string; from: string }): Promise<object>;
+  recover(options: { data: string; keys: string; from: readonly string[] }): Promise<object>;
+  retire(options: { data: string; keys: string; newOrigin: string }): Promise<object>;
 }
 
 interface Folders {
@@ -99,14 +100,29 @@ export function addRecover(program: Command, context: Context): void {
       "Takes the log forward from a backup to everything that is known of it elsewhere. Content whose key was destroyed since stays gone\n" +
         "and is reported as lost by restore. A log that cannot be continued is never continued.",
     )
-    .requiredOption("--from <folder|url>", "a backup, or a mirror of the log")
+    .option("--from <folder|url>", "a backup, or a mirror of the log; repeat it to name both", collect, [])
+    .option("--new-origin <name>", "retire this log, keep its folders aside, and open a new one that names it")
     .option("--data <folder>", "the ledger's data", io.env["SPUR_DATA"] ?? DATA)
     .option("--keys <folder>", "its keys (default: beside the data, with -keys)", io.env["SPUR_KEYS"]);
-  withExamples(withJson(command), typed("recover", "--from", "/mnt/backup/spur-monday", "--data", "./spur-data"));
-  command.action(async (options: Folders & { from: string }) => {
-    const { recover } = await loadOptional<BackupModule>("@spur/ledger/restore", "recover");
-    const from = /^https?:\/\//.test(options.from) ? options.from : resolve(io.cwd, options.from);
-    const result = await recover({ data: resolve(io.cwd, options.data), keys: keysFolder(context, options), from });
+  withExamples(
+    withJson(command),
+    typed("recover", "--from", "/mnt/backup/spur-monday", "--data", "./spur-data"),
+    typed("recover", "--from", "/mnt/backup/spur-monday", "--from", "https://mirror.example/log"),
+    typed("recover", "--new-origin", "example.com/spur-2"),
+  );
+  command.action(async (options: Folders & { from: string[]; newOrigin?: string }) => {
+    const { recover, retire } = await loadOptional<BackupModule>("@spur/ledger/restore", "recover");
+    const folders = { data: resolve(io.cwd, options.data), keys: keysFolder(context, options) };
+    if (options.newOrigin === undefined && options.from.length === 0) {
+      throw new CliError("cli/option", "nothing to recover from", {
+        hint: "--from a backup or a mirror; or --new-origin to open a new log",
+      });
+    }
+    const from = options.from.map((one) => (/^https?:\/\//.test(one) ? one : resolve(io.cwd, one)));
+    const result =
+      options.newOrigin === undefined
+        ? await recover({ ...folders, from })
+        : await retire({ ...folders, newOrigin: options.newOrigin });
     if (options.json) printJson(io, result);
     else {
       print(io, `Recovered ${options.data}.`);
@@ -116,6 +132,8 @@ export function addRecover(program: Command, context: Context): void {
     context.finish(0);
   });
 }
+
+const collect = (value: string, before: string[]): string[] => [...before, value];
 
 /** The counts that the ledger reports, one a line. */
 function tell({ io }: Context, result: object): void {

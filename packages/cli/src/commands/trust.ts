@@ -18,7 +18,7 @@ import {
   type AddedKeys,
 } from "../trust-store.ts";
 
-const EXAMPLE_KEY = "example.com/log+33d7b496+AeHTu4Q3hEIMHNqc6fASMsq3rKNx280NI+oO5xCFkkSx";
+const EXAMPLE_KEY = "example.com/log+486ce6f4+AeHTu4Q3hEIMHNqc6fASMsq3rKNx280NI+oO5xCFkkSx";
 
 export function addTrust(program: Command, context: Context): void {
   const { io } = context;
@@ -50,7 +50,7 @@ export function addTrust(program: Command, context: Context): void {
     if (options.json)
       printJson(io, {
         file,
-        added: [added.log, ...(added.receipts === undefined ? [] : [added.receipts])].map(formatVkey),
+        added: [formatVkey(added.log)],
       });
     else print(io, `You trust ${cleanLine(added.log.name)} from now on (${file}).`);
     context.finish(0);
@@ -146,14 +146,14 @@ async function askedKeys(
   const head = await headOf(
     openClient(io, { url, ...(options.timeout === undefined ? {} : { timeout: options.timeout }) }),
   );
+  // Its receipts key is not taken from here: nobody was shown it. The log announces it, under the key that is shown.
   const log = parseVkey(head.vkey);
-  const receipts = head.receiptsVkey === undefined ? undefined : parseVkey(head.receiptsVkey);
-  if (log.name !== head.origin || (receipts !== undefined && receipts.name !== `${head.origin}/receipts`)) {
+  if (log.name !== head.origin) {
     throw new CliError("trust/name", `the ledger calls itself ${head.origin} and shows a key of ${log.name}`, {
       hint: "do not trust it",
     });
   }
-  const added = { log, url, ...(receipts === undefined ? {} : { receipts }) };
+  const added = { log, url };
   withKeys(await loadOwnTrust(io), added); // a changed key is refused before anybody is asked to accept it
   if (!options.yes) {
     if (io.ask === undefined) {

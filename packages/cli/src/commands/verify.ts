@@ -6,12 +6,12 @@ import { verifyReceipt } from "@spur/verifier/evidence/receipt";
 import type { Report } from "@spur/verifier/evidence/report";
 import { verifyEvidence } from "@spur/verifier/evidence/verify";
 import type { Trust } from "@spur/verifier/trust/trust";
-import { withExamples, withJson, type Context } from "../context.ts";
+import { withExamples, withJson, withTrust, type Context } from "../context.ts";
 import { CliError, toldOf, type Told } from "../errors.ts";
 import { evidenceInHtml } from "../html.ts";
 import { printReport, verdictLine } from "../print-report.ts";
 import { cleanLine, print, typed } from "../text.ts";
-import { loadTrust } from "../trust-store.ts";
+import { isVkey, loadTrust } from "../trust-store.ts";
 
 /** Evidence has at most 64 MiB; in a page it is base64, with the verifier around it. */
 const MAX_FILE = 92 * 1024 * 1024;
@@ -31,19 +31,19 @@ export function addVerify(program: Command, context: Context): void {
         "Exit 0: verified. 1: refuted. 2: could not be checked, for example because its signer is unknown to you.",
     )
     .argument("<file...>", "evidence, receipt, or page")
-    .option(
-      "--trust <file|key...>",
-      "whom to believe for this once: a trust file, a C2SP policy, or keys (default: npx spur trust list)",
-    )
     .option("--all", "list every finding, also the many that are as they should be");
   withExamples(
-    withJson(command),
+    withJson(withTrust(command)),
     typed("verify", "answer.evidence.json"),
     typed("verify", "answer.evidence.json", "--trust", "log.vkey"),
     typed("verify", "receipt.json", "answer.evidence.json", "--json"),
   );
-  command.action(async (names: readonly string[], options: Options) => {
-    const trust = await loadTrust(context.io, options.trust);
+  command.action(async (named: readonly string[], options: Options) => {
+    // `--trust KEY KEY`: the second is no file, so it can only be meant like the first.
+    const keys = options.trust === undefined ? [] : named.filter(isVkey);
+    const names = named.filter((name) => !keys.includes(name));
+    if (names.length === 0) throw new CliError("cli/option", "which file?", { hint: typed("verify", "--help") });
+    const trust = await loadTrust(context.io, options.trust === undefined ? undefined : [...options.trust, ...keys]);
     const files: FileRead[] = [];
     for (const name of names) files.push(await readOne(context, name, names.length > 1));
     const evidence = files.flatMap(({ bytes }) => (bytes === undefined || isReceipt(bytes) ? [] : [bytes]));

@@ -43,20 +43,29 @@ export class AccessKeys {
     const key = `spur_${randomBytes(32).toString("base64url")}`;
     const id = randomBytes(6).toString("hex");
     const hash = hashOf(key);
-    await this.#thread.call("addAccessKey", { id, hash: Buffer.from(hash, "hex"), scopes: scopes.join(" "), label, createdMs: this.#now() });
+    await this.#thread.call("addAccessKey", {
+      id,
+      hash: Buffer.from(hash, "hex"),
+      scopes: scopes.join(" "),
+      label,
+      createdMs: this.#now(),
+    });
     this.#byHash.set(hash, { id, label, scopes: new Set(scopes) });
     return { id, key };
   }
 
   async revoke(id: string): Promise<void> {
-    if (!(await this.#thread.call("revokeAccessKey", id, this.#now()))) throw new SpurError("access/unknown-key", id, { status: 404 });
+    if (!(await this.#thread.call("revokeAccessKey", id, this.#now())))
+      throw new SpurError("access/unknown-key", id, { status: 404 });
     for (const [hash, key] of this.#byHash) if (key.id === id) this.#byHash.delete(hash);
   }
 
   list(): Promise<{ id: string; label: string; scopes: string; createdMs: number; revokedMs: number | null }[]> {
     return this.#thread
       .call("accessKeys")
-      .then((keys) => keys.map(({ id, label, scopes, createdMs, revokedMs }) => ({ id, label, scopes, createdMs, revokedMs })));
+      .then((keys) =>
+        keys.map(({ id, label, scopes, createdMs, revokedMs }) => ({ id, label, scopes, createdMs, revokedMs })),
+      );
   }
 
   get count(): number {
@@ -79,7 +88,8 @@ export class AccessKeys {
         hint: "Send `Authorization: Bearer spur_…`. The operator makes keys with `npx spur key create`.",
       });
     }
-    if (!key.scopes.has(scope)) throw new SpurError("access/scope", `this needs a key with scope ${scope}`, { status: 403 });
+    if (!key.scopes.has(scope))
+      throw new SpurError("access/scope", `this needs a key with scope ${scope}`, { status: 403 });
     return key;
   }
 }

@@ -76,24 +76,35 @@ export interface GatherDeps {
 }
 
 /** An evidence file about one record: its entries with proofs, and what the caller was allowed to open. Publishes first if it must. */
-export async function gatherEvidence(deps: GatherDeps, row: EntryRow, ask: Ask, opened: readonly OpenedSlot[]): Promise<Uint8Array> {
+export async function gatherEvidence(
+  deps: GatherDeps,
+  row: EntryRow,
+  ask: Ask,
+  opened: readonly OpenedSlot[],
+): Promise<Uint8Array> {
   const indexes = new Set(await entriesFor(deps, row, ask));
   for (const one of opened) indexes.add(one.index);
   const closing = await deps.projector.query("last", "spur:registers/v1");
   const registers = closing === undefined ? [] : [closing.index];
   for (const index of registers) indexes.add(index);
-  if (closing !== undefined && ask === "Q5") for (const index of await wholeRegisters(deps, closing.index)) indexes.add(index);
+  if (closing !== undefined && ask === "Q5")
+    for (const index of await wholeRegisters(deps, closing.index)) indexes.add(index);
   const top = Math.max(...indexes);
   let log = await publishedLog(deps.folder);
   if (log === undefined || log.size <= top) {
     await deps.publish();
     log = await publishedLog(deps.folder);
   }
-  if (log === undefined || log.size <= top) throw new SpurError("log/not-published", `entry ${top} is not published yet`, { status: 503 });
+  if (log === undefined || log.size <= top)
+    throw new SpurError("log/not-published", `entry ${top} is not published yet`, { status: 503 });
   const { checkpoint, prover } = log;
   const sorted = [...indexes].sort((a, b) => a - b);
   const entries = await Promise.all(
-    sorted.map(async (index) => ({ index, entry: await deps.ledger.entryBytes(index), proof: await prover.inclusion(index) })),
+    sorted.map(async (index) => ({
+      index,
+      entry: await deps.ledger.entryBytes(index),
+      proof: await prover.inclusion(index),
+    })),
   );
   const { origin, vkey } = deps.ledger.thread.info;
   return formatEvidence({
@@ -122,8 +133,13 @@ async function wholeRegisters({ projector }: GatherDeps, closing: number): Promi
 async function entriesFor({ projector }: GatherDeps, row: EntryRow, ask: Ask): Promise<number[]> {
   const { entries } = await projector.query("trace", row.index);
   // Q5 is about the answer: who let it through, under which policy. The training behind it is for lineage and Q8.
-  const wanted = ask === "Q5" ? ["spur:output/v1", "spur:decision/v1", "spur:policy/v1", "spur:deployment/v1", "spur:removal/v1"] : undefined;
-  const chosen = entries.filter((entry) => entry.index === row.index || wanted === undefined || wanted.includes(entry.type));
+  const wanted =
+    ask === "Q5"
+      ? ["spur:output/v1", "spur:decision/v1", "spur:policy/v1", "spur:deployment/v1", "spur:removal/v1"]
+      : undefined;
+  const chosen = entries.filter(
+    (entry) => entry.index === row.index || wanted === undefined || wanted.includes(entry.type),
+  );
   // The log's own key entries: what the receipt's key rests on.
   const keys = (await projector.query("list", 2, 2, "spur:key/v1")).map(({ index }) => index);
   return [...chosen.map(({ index }) => index), ...keys];

@@ -10,7 +10,13 @@ export type Purpose = "open" | "evidence" | "audit";
  * Opens a record's content for somebody, after an `access` entry says so. The key that wrote the record may, and scope
  * `open`; to everybody else the record does not exist.
  */
-export async function openRecorded(ledger: Ledger, rec: string, key: AccessKey, purpose: Purpose, reason: string): Promise<Opened> {
+export async function openRecorded(
+  ledger: Ledger,
+  rec: string,
+  key: AccessKey,
+  purpose: Purpose,
+  reason: string,
+): Promise<Opened> {
   const place = await placeFor(ledger, rec, key);
   if (place.removal !== undefined) throw new SpurError("record/removed", rec, { status: 410 });
   await ledger.record([
@@ -44,7 +50,12 @@ export function slotNumbers(predicateType: string, names: readonly string[]): nu
   const slots = PREDICATES.get(predicateType)?.slots ?? [];
   return names.map((name) => {
     const at = slots.indexOf(name);
-    if (at < 0) throw new SpurError("record/slots", `${predicateType} has no slot "${name}"; it has ${slots.join(", ") || "none"}`, { status: 422 });
+    if (at < 0)
+      throw new SpurError(
+        "record/slots",
+        `${predicateType} has no slot "${name}"; it has ${slots.join(", ") || "none"}`,
+        { status: 422 },
+      );
     return at;
   });
 }

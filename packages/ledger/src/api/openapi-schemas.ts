@@ -65,7 +65,7 @@ export const COMPONENTS: { readonly [name: string]: object } = {
     contentDays: whole,
     published: { anyOf: [object({ size: whole, checkpoint: text }), { type: "null" }] },
   }),
-  Health: object({ status: { const: "ok" }, size: whole, published: whole }),
+  Health: object({ status: { enum: ["ok", "failing"] }, size: whole, published: whole }),
   Published: object({ size: whole, "checkpoint?": text }),
   Place: object({ rec: ref("Rec"), index: whole }),
 

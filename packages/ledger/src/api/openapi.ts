@@ -66,7 +66,7 @@ const ROUTES: readonly Route[] = [
   { method: "get", path: "/v1/models", does: "Models that are served.", key: "any", answers: { 200: json("OpenAI's list", ref("ModelList")) } },
   { method: "get", path: "/v1/models/{model}", does: "One model that is served.", key: "any", answers: { 200: json("OpenAI's object", ref("Model")) } },
   // For people and machines that watch.
-  { method: "get", path: "/health", does: "Whether the ledger answers, and how far it has published.", answers: { 200: json("well", ref("Health")) } },
+  { method: "get", path: "/health", does: "Whether the ledger answers, and how far it has published.", answers: { 200: json("well", ref("Health")), 503: json("nothing can be published at present", ref("Health")) } },
   { method: "get", path: "/metrics", does: "Numbers in Prometheus' text format.", answers: { 200: { means: "metrics", content: { "text/plain": { type: "string" } } } } },
   { method: "get", path: "/", does: "The page: head, questions, newest records.", answers: { 200: { means: "a page", content: { "text/html": { type: "string" } } } } },
   { method: "get", path: "/verify.html", does: "The verifier as one file that asks nobody.", answers: { 200: { means: "a page", content: { "text/html": { type: "string" } } } } },

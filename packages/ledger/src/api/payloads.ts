@@ -8,7 +8,10 @@ import { writeManyDurable } from "../storage/durable-file.ts";
 const path = (data: string, sha256: string): string => join(data, "public", sha256.slice(0, 2), sha256);
 
 /** Keeps a public bulk payload by its digest; durable when it resolves. The same bytes again change nothing. */
-export async function putPayload(data: string, bytes: Uint8Array): Promise<{ sha256: string; bytes: number; rows: number; rowsRoot: string }> {
+export async function putPayload(
+  data: string,
+  bytes: Uint8Array,
+): Promise<{ sha256: string; bytes: number; rows: number; rowsRoot: string }> {
   const sha256 = createHash("sha256").update(bytes).digest("hex");
   if ((await getPayload(data, sha256)) === undefined) await writeManyDurable([{ path: path(data, sha256), bytes }]);
   const { root, leaves } = rowsRoot(bytes);

@@ -34,7 +34,19 @@ export function problemOf(error: unknown): Problem {
   const status = (error as { statusCode?: number }).statusCode ?? 500;
   if (status < 500) {
     const code = status === 413 ? "http/too-large" : status === 415 ? "http/content-type" : "http/bad-request";
-    return { type: "about:blank", title: TITLES[status] ?? "Bad request", status, detail: (error as Error).message, code };
+    return {
+      type: "about:blank",
+      title: TITLES[status] ?? "Bad request",
+      status,
+      detail: (error as Error).message,
+      code,
+    };
   }
-  return { type: "about:blank", title: TITLES[500] as string, status: 500, detail: "an error inside the ledger; see its diagnostics", code: "ledger/bug" };
+  return {
+    type: "about:blank",
+    title: TITLES[500] as string,
+    status: 500,
+    detail: "an error inside the ledger; see its diagnostics",
+    code: "ledger/bug",
+  };
 }

@@ -6,7 +6,14 @@ import type { Projector } from "../projections/projector.ts";
 /** Writes a closing: the last number and index of every register, so that "that is all" can be checked up to here (formats §1). */
 export async function closeRegisters(ledger: Ledger): Promise<Recorded> {
   const [recorded] = await ledger.record([
-    { rec: newRec(), predicateType: "spur:registers/v1", predicate: {}, evidence: "observed", retention: "system", owner: "" },
+    {
+      rec: newRec(),
+      predicateType: "spur:registers/v1",
+      predicate: {},
+      evidence: "observed",
+      retention: "system",
+      owner: "",
+    },
   ]);
   return recorded as Recorded;
 }

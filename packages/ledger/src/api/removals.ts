@@ -2,7 +2,14 @@ import { canonicalText } from "@spur/verifier/statement/canonical";
 import { SpurError } from "../errors.ts";
 import { newRec, type Ledger } from "../record.ts";
 
-export const BASES = ["erasure-request", "consent-withdrawn", "unlawful-content", "retention-end", "purpose-end", "other"] as const;
+export const BASES = [
+  "erasure-request",
+  "consent-withdrawn",
+  "unlawful-content",
+  "retention-end",
+  "purpose-end",
+  "other",
+] as const;
 export type Basis = (typeof BASES)[number];
 
 export interface RemovalRequest {
@@ -29,14 +36,25 @@ const base = { predicateType: "spur:removal/v1", evidence: "observed", retention
  */
 export async function removeContents(ledger: Ledger, wanted: RemovalRequest): Promise<RemovalResult[]> {
   const recs = [...new Set(wanted.recs)];
-  const slots = [wanted.request, wanted.reason, canonicalText({ by: wanted.who })].map((text) => (text === undefined ? undefined : Buffer.from(text)));
+  const slots = [wanted.request, wanted.reason, canonicalText({ by: wanted.who })].map((text) =>
+    text === undefined ? undefined : Buffer.from(text),
+  );
   const orders = await ledger.orderRemovals(
     recs.map((target) => ({
       target,
-      draft: { ...base, rec: newRec(), predicate: { target: { rec: target }, kind: "content", basis: wanted.basis, state: "ordered" }, slots },
+      draft: {
+        ...base,
+        rec: newRec(),
+        predicate: { target: { rec: target }, kind: "content", basis: wanted.basis, state: "ordered" },
+        slots,
+      },
     })),
   );
-  const targets = recs.map((rec, i) => ({ rec, order: orders[i] as { rec: string; index: number }, basis: wanted.basis }));
+  const targets = recs.map((rec, i) => ({
+    rec,
+    order: orders[i] as { rec: string; index: number },
+    basis: wanted.basis,
+  }));
   return finish(ledger, targets);
 }
 
@@ -69,12 +87,20 @@ async function finish(
   );
   return targets.map(({ rec, order }, i) => {
     const { rec: completedRec, index } = completed[i] as { rec: string; index: number };
-    return { target: rec, order: { rec: order.rec, index: order.index }, state: "completed", completed: { rec: completedRec, index } };
+    return {
+      target: rec,
+      order: { rec: order.rec, index: order.index },
+      state: "completed",
+      completed: { rec: completedRec, index },
+    };
   });
 }
 
 /** Goes on with removals that a crash interrupted. How many there were. */
-export async function resumeRemovals(ledger: Ledger, entryOf: (index: number) => Promise<{ rec: string; predicate: { readonly [name: string]: unknown } }>): Promise<number> {
+export async function resumeRemovals(
+  ledger: Ledger,
+  entryOf: (index: number) => Promise<{ rec: string; predicate: { readonly [name: string]: unknown } }>,
+): Promise<number> {
   const open = await ledger.thread.call("openRemovals");
   if (open.length === 0) return 0;
   const targets = await Promise.all(
@@ -88,8 +114,12 @@ export async function resumeRemovals(ledger: Ledger, entryOf: (index: number) =>
 }
 
 /** Removes, in batches, what was to be kept only so long. How many records that were. */
-export async function removeDue(ledger: Ledger, nowMs: number, recOf: (index: number) => Promise<string>): Promise<number> {
-  for (let removed = 0; ; ) {
+export async function removeDue(
+  ledger: Ledger,
+  nowMs: number,
+  recOf: (index: number) => Promise<string>,
+): Promise<number> {
+  for (let removed = 0; ;) {
     const due = await ledger.thread.call("due", nowMs);
     if (due.length === 0) return removed;
     const recs = await Promise.all(due.map(recOf));

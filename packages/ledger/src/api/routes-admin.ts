@@ -17,7 +17,11 @@ import { checked, json } from "./routes-records.ts";
 const MAX_PAYLOAD = 1024 * 1024 * 1024;
 
 /** What the operator and his tools ask of the ledger as a whole. */
-export function adminRoutes(app: FastifyInstance, context: ApiContext, questions: ReturnType<typeof createQuestions>): void {
+export function adminRoutes(
+  app: FastifyInstance,
+  context: ApiContext,
+  questions: ReturnType<typeof createQuestions>,
+): void {
   const { ledger, projector, config } = context;
 
   app.get("/spur/v1/head", async () => {
@@ -45,7 +49,10 @@ export function adminRoutes(app: FastifyInstance, context: ApiContext, questions
   app.get<{ Params: { sha256: string } }>("/spur/v1/payloads/:sha256", async (request, reply) => {
     const bytes = await getPayload(config.data, request.params.sha256);
     if (bytes === undefined) throw new SpurError("payload/unknown", request.params.sha256, { status: 404 });
-    return reply.header("content-type", "application/octet-stream").header("cache-control", "public, max-age=31536000, immutable").send(bytes);
+    return reply
+      .header("content-type", "application/octet-stream")
+      .header("cache-control", "public, max-age=31536000, immutable")
+      .send(bytes);
   });
 
   app.post("/spur/v1/removals", async (request) => {
@@ -62,7 +69,9 @@ export function adminRoutes(app: FastifyInstance, context: ApiContext, questions
       ...(body.reason === undefined ? {} : { reason: body.reason }), ...(body.request === undefined ? {} : { request: body.request }),
     }); // prettier-ignore
     const voids = new Date(context.now()).toISOString();
-    return recs.length === 1 ? { ...results[0], voidsBackupsBefore: voids } : { removals: results, voidsBackupsBefore: voids };
+    return recs.length === 1
+      ? { ...results[0], voidsBackupsBefore: voids }
+      : { removals: results, voidsBackupsBefore: voids };
   });
 
   app.post("/spur/v1/registers/close", async (request) => {
@@ -96,7 +105,10 @@ export function adminRoutes(app: FastifyInstance, context: ApiContext, questions
 
   app.post("/spur/v1/keys", async (request, reply) => {
     context.require(request.headers, "admin");
-    const body = checked(z.strictObject({ label: z.string().max(200).default(""), scopes: z.array(z.enum(SCOPES)).min(1) }), json(request));
+    const body = checked(
+      z.strictObject({ label: z.string().max(200).default(""), scopes: z.array(z.enum(SCOPES)).min(1) }),
+      json(request),
+    );
     return reply.code(201).send(await context.keys.create(body.label, body.scopes));
   });
 
@@ -108,9 +120,10 @@ export function adminRoutes(app: FastifyInstance, context: ApiContext, questions
 
   app.get("/spur/v1/questions", () => questions());
 
-  app.get("/health", async () => {
-    const { size, published } = await ledger.thread.call("head");
-    return { status: "ok", size, published };
+  app.get("/health", async (_request, reply) => {
+    const { size, published, failed } = await ledger.thread.call("head");
+    if (failed === undefined) return { status: "ok", size, published };
+    return reply.code(503).send({ status: "failing", size, published });
   });
 
   app.get("/metrics", async (_request, reply) => {

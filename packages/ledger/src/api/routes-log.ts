@@ -6,7 +6,6 @@ import { VerifyError } from "@spur/verifier/errors";
 import { SpurError } from "../errors.ts";
 import type { ApiContext } from "./context.ts";
 
-
 /** The published log (C2SP tlog-tiles), for anybody: no key, every origin. */
 export function logRoutes(app: FastifyInstance, context: ApiContext): void {
   app.get("/log/checkpoint", async (_request, reply) => {
@@ -57,4 +56,3 @@ async function fileOr(path: string): Promise<Buffer | undefined> {
     throw error;
   });
 }
-

@@ -13,7 +13,8 @@ export function pageRoutes(app: FastifyInstance, context: ApiContext): void {
   let loaded: Promise<Pages> | undefined;
   // By name only: the page's own sources are written against a browser's types.
   const module = "@spur/web/pages";
-  const load = (): Promise<Pages> => (loaded ??= (import(module) as Promise<{ pages: () => Pages }>).then(({ pages }) => pages()));
+  const load = (): Promise<Pages> =>
+    (loaded ??= (import(module) as Promise<{ pages: () => Pages }>).then(({ pages }) => pages()));
 
   app.get("/", async (_request, reply) => {
     const { indexHtml } = await load();
@@ -21,7 +22,10 @@ export function pageRoutes(app: FastifyInstance, context: ApiContext): void {
   });
   app.get("/verify.html", async (_request, reply) => {
     const { verifyHtml } = await load();
-    return reply.header("content-type", "text/html; charset=utf-8").header("cache-control", "no-cache").send(verifyHtml);
+    return reply
+      .header("content-type", "text/html; charset=utf-8")
+      .header("cache-control", "no-cache")
+      .send(verifyHtml);
   });
   app.get("/spur/v1/openapi.json", () => openApi(context.version));
 }

@@ -55,9 +55,17 @@ export function recordRoutes(app: FastifyInstance, context: ApiContext): void {
   app.get<{ Querystring: { limit?: string; before?: string; type?: string } }>("/spur/v1/records", async (request) => {
     const limit = bounded(request.query.limit, 50, 1, 500);
     const published = (await ledger.thread.call("head")).published;
-    const before = Math.min(published, bounded(request.query.before, Number.MAX_SAFE_INTEGER, 0, Number.MAX_SAFE_INTEGER));
+    const before = Math.min(
+      published,
+      bounded(request.query.before, Number.MAX_SAFE_INTEGER, 0, Number.MAX_SAFE_INTEGER),
+    );
     const rows = await projector.query("list", limit, before, request.query.type);
-    return { records: rows.map(({ predicate: _predicate, removed, ...row }) => ({ ...row, ...(removed === null ? {} : { removed }) })) };
+    return {
+      records: rows.map(({ predicate: _predicate, removed, ...row }) => ({
+        ...row,
+        ...(removed === null ? {} : { removed }),
+      })),
+    };
   });
 
   app.get<{ Params: { rec: string } }>("/spur/v1/records/:rec", async (request) => {
@@ -72,38 +80,73 @@ export function recordRoutes(app: FastifyInstance, context: ApiContext): void {
     const { published } = await ledger.thread.call("head");
     if (place === undefined || (place.index >= published && key?.id !== place.owner)) throw unknown(rec);
     const bytes = await ledger.entryBytes(place.index);
-    const entry = JSON.parse(Buffer.from(bytes).toString("utf8")) as { statement?: { predicate?: { outcome?: string } } };
+    const entry = JSON.parse(Buffer.from(bytes).toString("utf8")) as {
+      statement?: { predicate?: { outcome?: string } };
+    };
     const interrupted = entry.statement?.predicate?.outcome === "interrupted";
-    const state = place.removal === undefined ? (interrupted ? "interrupted" : "committed") : place.removal === "completed" ? "removed" : "removal-ordered";
-    return { rec, state, index: place.index, published: place.index < published, ...(place.lost === true ? { content: "lost-by-restore" } : {}), entry };
+    const state =
+      place.removal === undefined
+        ? interrupted
+          ? "interrupted"
+          : "committed"
+        : place.removal === "completed"
+          ? "removed"
+          : "removal-ordered";
+    return {
+      rec,
+      state,
+      index: place.index,
+      published: place.index < published,
+      ...(place.lost === true ? { content: "lost-by-restore" } : {}),
+      entry,
+    };
   });
 
   app.get<{ Params: { rec: string } }>("/spur/v1/records/:rec/trace", async (request) => {
     const row = await visibleRow(context, request.params.rec, request);
     const { entries, edges } = await projector.query("trace", row.index);
-    return { entries: entries.map((entry) => ({ ...entry, predicate: JSON.parse(entry.predicate) as unknown, opened: [] })), edges };
+    return {
+      entries: entries.map((entry) => ({ ...entry, predicate: JSON.parse(entry.predicate) as unknown, opened: [] })),
+      edges,
+    };
   });
 
-  app.get<{ Params: { rec: string }; Querystring: { ask?: string; open?: string } }>("/spur/v1/records/:rec/evidence", async (request, reply) => {
-    const { rec } = request.params;
-    const row = await visibleRow(context, rec, request);
-    const ask = askOf(request.query.ask ?? (row.type === "spur:output/v1" ? "Q5" : row.type === "spur:training-run/v1" ? "Q8" : "lineage"));
-    const names = (request.query.open ?? "").split(",").filter((name) => name !== "");
-    let opened: ReturnType<typeof openingsOf> = [];
-    if (names.length > 0) {
-      const key = context.keys.authenticate(request.headers);
-      if (key === undefined) throw new SpurError("access/unauthenticated", "opening content needs the key that wrote the record, or scope open", { status: 401 });
-      await placeFor(ledger, rec, key);
-      const slots = slotNumbers(row.type, names);
-      opened = openingsOf(await openRecorded(ledger, rec, key, "evidence", "evidence file"), slots);
-    }
-    const bytes = await gatherEvidence({ ledger, projector, folder: context.logFolder, publish: () => context.publish() }, row, ask, opened);
-    return reply
-      .header("content-type", "application/json")
-      .header("content-disposition", `attachment; filename="${rec.slice(0, 8)}.evidence.json"`)
-      .header("cache-control", "no-store")
-      .send(Buffer.from(bytes));
-  });
+  app.get<{ Params: { rec: string }; Querystring: { ask?: string; open?: string } }>(
+    "/spur/v1/records/:rec/evidence",
+    async (request, reply) => {
+      const { rec } = request.params;
+      const row = await visibleRow(context, rec, request);
+      const ask = askOf(
+        request.query.ask ??
+          (row.type === "spur:output/v1" ? "Q5" : row.type === "spur:training-run/v1" ? "Q8" : "lineage"),
+      );
+      const names = (request.query.open ?? "").split(",").filter((name) => name !== "");
+      let opened: ReturnType<typeof openingsOf> = [];
+      if (names.length > 0) {
+        const key = context.keys.authenticate(request.headers);
+        if (key === undefined)
+          throw new SpurError(
+            "access/unauthenticated",
+            "opening content needs the key that wrote the record, or scope open",
+            { status: 401 },
+          );
+        await placeFor(ledger, rec, key);
+        const slots = slotNumbers(row.type, names);
+        opened = openingsOf(await openRecorded(ledger, rec, key, "evidence", "evidence file"), slots);
+      }
+      const bytes = await gatherEvidence(
+        { ledger, projector, folder: context.logFolder, publish: () => context.publish() },
+        row,
+        ask,
+        opened,
+      );
+      return reply
+        .header("content-type", "application/json")
+        .header("content-disposition", `attachment; filename="${rec.slice(0, 8)}.evidence.json"`)
+        .header("cache-control", "no-store")
+        .send(Buffer.from(bytes));
+    },
+  );
 
   app.get<{ Params: { rec: string } }>("/spur/v1/records/:rec/receipt", async (request, reply) => {
     const { rec } = request.params;
@@ -113,10 +156,13 @@ export function recordRoutes(app: FastifyInstance, context: ApiContext): void {
     if (place.removal !== undefined) throw new SpurError("record/removed", rec, { status: 410 });
     const bytes = await ledger.entryBytes(place.index);
     const entry = parseEntry(bytes);
-    if (entry.predicateType !== "spur:output/v1" || entry.commitment === undefined) throw new SpurError("receipt/none", "receipts are given for outputs", { status: 404 });
+    if (entry.predicateType !== "spur:output/v1" || entry.commitment === undefined)
+      throw new SpurError("receipt/none", "receipts are given for outputs", { status: 404 });
     const content = await ledger.openInside(rec).catch((error: unknown) => {
       // `content: none`: the same word before and after a restart.
-      throw error instanceof SpurError && error.code === "record/no-content" ? new SpurError("receipt/expired", rec, { status: 410 }) : error;
+      throw error instanceof SpurError && error.code === "record/no-content"
+        ? new SpurError("receipt/expired", rec, { status: 410 })
+        : error;
     });
     const opened = openingsOf(content, [0, 1]);
     const note = await ledger.receiptNote(rec, place.index, leafHash(bytes), entry.commitment);
@@ -128,7 +174,10 @@ export function recordRoutes(app: FastifyInstance, context: ApiContext): void {
     const { rec } = request.params;
     const key = context.keys.authenticate(request.headers);
     if (key === undefined) throw new SpurError("access/unauthenticated", "no valid access key", { status: 401 });
-    const { slots, reason } = checked(z.strictObject({ slots: z.array(z.string()).min(1).max(16), reason: z.string().max(2000).default("") }), json(request));
+    const { slots, reason } = checked(
+      z.strictObject({ slots: z.array(z.string()).min(1).max(16), reason: z.string().max(2000).default("") }),
+      json(request),
+    );
     await placeFor(ledger, rec, key);
     const row = await projector.query("byRec", rec);
     if (row === undefined) throw unknown(rec);
@@ -170,16 +219,31 @@ function draftsOf(body: z.infer<typeof BODY>, key: AccessKey): Draft[] {
 // A statement or envelope sent under its own media type is carried as the bytes received, sealed.
 function rawStatement(request: FastifyRequest, key: AccessKey): Draft[] | undefined {
   const type = (request.headers["content-type"] ?? "").split(";")[0];
-  const form = type === "application/vnd.in-toto+json" ? "statement" : type === "application/vnd.in-toto.dsse+json" ? "dsse" : undefined;
+  const form =
+    type === "application/vnd.in-toto+json"
+      ? "statement"
+      : type === "application/vnd.in-toto.dsse+json"
+        ? "dsse"
+        : undefined;
   if (form === undefined) return undefined;
   const bytes = request.body as Buffer;
   const common = { rec: newRec(), evidence: "reported", retention: "data", owner: key.id } as const;
   return [foreignDraft(common, form, bytes, innerType(bytes))];
 }
 
-function foreignDraft(common: Pick<Draft, "rec" | "evidence" | "retention" | "owner">, form: string, bytes: Uint8Array, type: string | undefined): Draft {
+function foreignDraft(
+  common: Pick<Draft, "rec" | "evidence" | "retention" | "owner">,
+  form: string,
+  bytes: Uint8Array,
+  type: string | undefined,
+): Draft {
   const known = FOREIGN_TYPES.find((one) => one === type);
-  return { ...common, predicateType: "spur:foreign/v1", predicate: { form, predicateType: known ?? "other", bytes: bytes.length }, slots: [bytes] };
+  return {
+    ...common,
+    predicateType: "spur:foreign/v1",
+    predicate: { form, predicateType: known ?? "other", bytes: bytes.length },
+    slots: [bytes],
+  };
 }
 
 function innerType(payload: Uint8Array): string | undefined {
@@ -196,11 +260,20 @@ const typeOf = (statement: Record<string, unknown>): string | undefined =>
 function draftOf(draft: z.infer<typeof DRAFT>, key: AccessKey): Draft {
   const known = PREDICATES.get(draft.predicateType);
   if (known === undefined || LEDGER_ONLY.has(draft.predicateType)) {
-    throw new SpurError("record/predicate-type", `${JSON.stringify(draft.predicateType)} cannot be recorded through the API`, { status: 422 });
+    throw new SpurError(
+      "record/predicate-type",
+      `${JSON.stringify(draft.predicateType)} cannot be recorded through the API`,
+      { status: 422 },
+    );
   }
   const named = Object.entries(draft.slots ?? {}).map(([name, value]) => {
     const slot = known.slots.indexOf(name);
-    if (slot < 0) throw new SpurError("record/slots", `${draft.predicateType} has no slot "${name}"; it has ${known.slots.join(", ") || "none"}`, { status: 422 });
+    if (slot < 0)
+      throw new SpurError(
+        "record/slots",
+        `${draft.predicateType} has no slot "${name}"; it has ${known.slots.join(", ") || "none"}`,
+        { status: 422 },
+      );
     return [slot, typeof value === "string" ? Buffer.from(value) : Buffer.from(value.base64, "base64")] as const;
   });
   const short = draft.predicateType.slice("spur:".length, -"/v1".length);
@@ -208,7 +281,9 @@ function draftOf(draft: z.infer<typeof DRAFT>, key: AccessKey): Draft {
     rec: draft.rec ?? newRec(),
     predicateType: draft.predicateType,
     predicate: draft.predicate as JsonObject,
-    ...(known.slots.length === 0 ? {} : { slots: Array.from({ length: known.slots.length }, (_, i) => named.find(([slot]) => slot === i)?.[1]) }),
+    ...(known.slots.length === 0
+      ? {}
+      : { slots: Array.from({ length: known.slots.length }, (_, i) => named.find(([slot]) => slot === i)?.[1]) }),
     ...(draft.digests === undefined ? {} : { digests: digestsOf(draft.digests) }),
     evidence: "reported",
     retention: RETENTION[short] ?? "training",
@@ -217,7 +292,10 @@ function draftOf(draft: z.infer<typeof DRAFT>, key: AccessKey): Draft {
   };
 }
 
-function digestsOf(digests: { sha256?: string | undefined; spurRowsV1?: string | undefined }): NonNullable<Draft["digests"]> {
+function digestsOf(digests: {
+  sha256?: string | undefined;
+  spurRowsV1?: string | undefined;
+}): NonNullable<Draft["digests"]> {
   return {
     ...(digests.sha256 === undefined ? {} : { sha256: fromHex(digests.sha256) }),
     ...(digests.spurRowsV1 === undefined ? {} : { spurRowsV1: fromHex(digests.spurRowsV1) }),
@@ -251,7 +329,8 @@ export function checked<T>(schema: z.ZodType<T>, value: unknown): T {
 function bounded(given: string | undefined, otherwise: number, min: number, max: number): number {
   if (given === undefined) return otherwise;
   const value = Number(given);
-  if (!Number.isSafeInteger(value) || value < min || value > max) throw new SpurError("http/query", `a whole number from ${min} to ${max}`, { status: 422 });
+  if (!Number.isSafeInteger(value) || value < min || value > max)
+    throw new SpurError("http/query", `a whole number from ${min} to ${max}`, { status: 422 });
   return value;
 }
 

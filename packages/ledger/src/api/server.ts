@@ -14,8 +14,17 @@ export interface Logger {
 }
 
 /** The HTTP server with every route but the gateway's. Diagnostics carry codes and routes, never content. */
-export function createServer(context: ApiContext, questions: ReturnType<typeof createQuestions>, logger: Logger): FastifyInstance {
-  const app = Fastify({ logger: false, bodyLimit: 1024 * 1024, forceCloseConnections: true, routerOptions: { maxParamLength: 512 } });
+export function createServer(
+  context: ApiContext,
+  questions: ReturnType<typeof createQuestions>,
+  logger: Logger,
+): FastifyInstance {
+  const app = Fastify({
+    logger: false,
+    bodyLimit: 1024 * 1024,
+    forceCloseConnections: true,
+    routerOptions: { maxParamLength: 512 },
+  });
   // Bodies are read as bytes; each route parses what it takes.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser("*", { parseAs: "buffer" }, (_request, body, done) => {
@@ -23,16 +32,25 @@ export function createServer(context: ApiContext, questions: ReturnType<typeof c
   });
   app.setErrorHandler((error, request, reply) => {
     const problem = problemOf(error);
-    if (problem.status >= 500 && !(error instanceof SpurError)) logger.error({ route: request.routeOptions.url, error: (error as Error).stack }, "a bug");
+    if (problem.status >= 500 && !(error instanceof SpurError))
+      logger.error({ route: request.routeOptions.url, error: (error as Error).stack }, "a bug");
     else if (problem.status >= 500) logger.warn({ route: request.routeOptions.url, code: problem.code }, "refused");
-    void reply.code(problem.status).header("content-type", "application/problem+json").header("cache-control", "no-store").send(JSON.stringify(problem));
+    void reply
+      .code(problem.status)
+      .header("content-type", "application/problem+json")
+      .header("cache-control", "no-store")
+      .send(JSON.stringify(problem));
   });
   app.setNotFoundHandler((request, reply) => {
     const problem = problemOf(
-      new SpurError("http/no-route", `nothing is at ${request.method} ${(request.url.split("?")[0] ?? "").slice(0, 200)}`, {
-        status: 404,
-        hint: "The routes are listed in /spur/v1/openapi.json; models are at /v1, the log at /log/checkpoint.",
-      }),
+      new SpurError(
+        "http/no-route",
+        `nothing is at ${request.method} ${(request.url.split("?")[0] ?? "").slice(0, 200)}`,
+        {
+          status: 404,
+          hint: "The routes are listed in /spur/v1/openapi.json; models are at /v1, the log at /log/checkpoint.",
+        },
+      ),
     );
     void reply.code(404).header("content-type", "application/problem+json").send(JSON.stringify(problem));
   });

@@ -45,8 +45,13 @@ function refuse(text: string): void {
       const open = names.at(-1);
       if (wantName && open !== undefined) {
         // Parsers drop it or take it for something else, each in its own way: no body of ours has it.
-        if (value === "__proto__") throw new SpurError("http/body", "no member may be named __proto__", { status: 422 });
-        if (open.has(value)) throw bad("json/duplicate-name", `the name ${JSON.stringify(value).slice(0, 100)} stands twice in one object`);
+        if (value === "__proto__")
+          throw new SpurError("http/body", "no member may be named __proto__", { status: 422 });
+        if (open.has(value))
+          throw bad(
+            "json/duplicate-name",
+            `the name ${JSON.stringify(value).slice(0, 100)} stands twice in one object`,
+          );
         open.add(value);
         wantName = false;
       }

@@ -12,6 +12,12 @@ import type { FullTile } from "./tree.ts";
 export class Materialiser {
   readonly #folder: string;
   #last: Promise<void> = Promise.resolve();
+  #waiting: {
+    readonly files: readonly LogFile[];
+    readonly from: number;
+    readonly upTo: number;
+    readonly bundles: number;
+  }[] = [];
   #pendingBundles = 0;
   /** Entries below this index are in full bundles, on disk, without a gap. */
   done: number;
@@ -32,18 +38,26 @@ export class Materialiser {
     level0.forEach((tile, i) => files.push(bundleFile(this.#folder, tile.index, bundles[i] as readonly Uint8Array[])));
     const from = (level0[0]?.index ?? 0) * TILE_WIDTH;
     const upTo = ((level0.at(-1)?.index ?? -1) + 1) * TILE_WIDTH;
-    this.#last = this.#last.then(async () => {
-      try {
-        if (this.failed !== undefined) return;
-        await writeImmutable(files);
+    this.#waiting.push({ files, from, upTo, bundles: bundles.length });
+    // What comes while others are written is written together, next: their folders are synced once.
+    if (this.#waiting.length === 1) this.#last = this.#last.then(() => this.#writeWaiting());
+  }
+
+  async #writeWaiting(): Promise<void> {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    try {
+      if (this.failed !== undefined) return;
+      await writeImmutable(waiting.flatMap(({ files }) => files));
+      for (const { from, upTo } of waiting) {
         // What follows a gap is counted when the gap has been filled, and written again: rows below `done` are pruned.
         if (from <= this.done) this.done = Math.max(this.done, upTo);
-      } catch (error) {
-        this.failed = error as Error;
-      } finally {
-        this.#pendingBundles -= bundles.length;
       }
-    });
+    } catch (error) {
+      this.failed = error as Error;
+    } finally {
+      for (const { bundles } of waiting) this.#pendingBundles -= bundles;
+    }
   }
 
   /** Writes other files of the log in the same order: a partial tile must not meet the removal of its folder. */

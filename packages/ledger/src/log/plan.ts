@@ -74,7 +74,11 @@ export function plan(
   const moved = new Set<string>();
   let hour = state.at;
   const results = groups.map((group): GroupResult => {
-    const before = { entries: entries.length, hour, registers: group.map(({ reg }) => [reg, registers.get(reg)] as const) };
+    const before = {
+      entries: entries.length,
+      hour,
+      registers: group.map(({ reg }) => [reg, registers.get(reg)] as const),
+    };
     try {
       for (const draft of group) entries.push(number(draft, state.tree.size + entries.length));
       return { entries: entries.slice(before.entries) };
@@ -111,7 +115,10 @@ export function plan(
     const prev = last === undefined ? "" : `"prev":${last.idx},`;
     // Hours written the same way compare as text. A clock that went back, or a draft that came late, gets the hour of its neighbour.
     const at = draft.at > hour ? draft.at : hour;
-    const bytes = Buffer.from(`{"at":"${at}",${draft.head}${prev}${draft.middle}"seq":${seq},${tail}"v":"spur-entry/v1"}`, "utf8");
+    const bytes = Buffer.from(
+      `{"at":"${at}",${draft.head}${prev}${draft.middle}"seq":${seq},${tail}"v":"spur-entry/v1"}`,
+      "utf8",
+    );
     if (bytes.length > MAX_ENTRY_BYTES) {
       throw new SpurError("entry/too-long", `${bytes.length} bytes; at most ${MAX_ENTRY_BYTES}`, {
         status: 422,
@@ -140,6 +147,11 @@ function closingText(rec: string, size: number, registers: LogState["registers"]
     .map(([name, { seq, idx }]) => ({ index: idx, name, seq }));
   const predicate = { last, size };
   const sha256 = createHash("sha256").update(canonicalBytes(predicate)).digest("hex");
-  const statement = { _type: STATEMENT_TYPE, predicate, predicateType: "spur:registers/v1", subject: [{ digest: { sha256 }, name: rec }] };
+  const statement = {
+    _type: STATEMENT_TYPE,
+    predicate,
+    predicateType: "spur:registers/v1",
+    subject: [{ digest: { sha256 }, name: rec }],
+  };
   return `"statement":${canonicalText(statement)},`;
 }

@@ -61,20 +61,31 @@ export function readEdge(folder: string, log: StoredLog): Recovered {
   }
   if (leaves.size !== size - rowsFrom) throw damaged("rows of entries are missing");
   partial.push(Array.from({ length: size - tailFrom }, (_, i) => leaves.get(tailFrom + i) as Uint8Array));
-  for (let level = 1, below = Math.floor(size / TILE_WIDTH); below > 0; level++, below = Math.floor(below / TILE_WIDTH)) {
+  for (
+    let level = 1, below = Math.floor(size / TILE_WIDTH);
+    below > 0;
+    level++, below = Math.floor(below / TILE_WIDTH)
+  ) {
     const first = Math.floor(below / TILE_WIDTH) * TILE_WIDTH;
     const hashes: Uint8Array[] = [];
     for (let index = first; index < below; index++) hashes.push(tileRoot(folder, level - 1, index, rowsFrom, leaves));
     partial.push(hashes);
   }
   const tree = treeFromPartials(size, partial);
-  if (!equalBytes(rootOfTree(tree), log.root)) throw damaged(`the stored entries do not hash to the head of size ${size}`);
+  if (!equalBytes(rootOfTree(tree), log.root))
+    throw damaged(`the stored entries do not hash to the head of size ${size}`);
   checkLastBundle(folder, size, rowsFrom);
   return { tree, tail, rowsFrom, leaves };
 }
 
 // A full tile of level l is hashed from its file; where its entries are still rows, the file may not exist yet.
-function tileRoot(folder: string, level: number, index: number, rowsFrom: number, leaves: ReadonlyMap<number, Uint8Array>): Uint8Array {
+function tileRoot(
+  folder: string,
+  level: number,
+  index: number,
+  rowsFrom: number,
+  leaves: ReadonlyMap<number, Uint8Array>,
+): Uint8Array {
   const span = TILE_WIDTH ** (level + 1);
   if (index * span < rowsFrom && (index + 1) * span <= rowsFrom) {
     try {
@@ -87,7 +98,13 @@ function tileRoot(folder: string, level: number, index: number, rowsFrom: number
 }
 
 /** The hashes of a full tile from what lies below it: its own file may not have been written yet. */
-function hashesOverRows(folder: string, level: number, index: number, rowsFrom: number, leaves: ReadonlyMap<number, Uint8Array>): Uint8Array[] {
+function hashesOverRows(
+  folder: string,
+  level: number,
+  index: number,
+  rowsFrom: number,
+  leaves: ReadonlyMap<number, Uint8Array>,
+): Uint8Array[] {
   const first = index * TILE_WIDTH;
   return Array.from({ length: TILE_WIDTH }, (_, i) =>
     level === 0 ? (leaves.get(first + i) as Uint8Array) : tileRoot(folder, level - 1, first + i, rowsFrom, leaves),
@@ -111,7 +128,8 @@ function checkLastBundle(folder: string, size: number, rowsFrom: number): void {
   if (last < 0) return;
   try {
     const hashes = readFullBundle(folder, last).map(leafHash);
-    if (!readFullTile(folder, 0, last).every((hash, i) => equalBytes(hash, hashes[i] as Uint8Array))) throw new Error("differs from its tile");
+    if (!readFullTile(folder, 0, last).every((hash, i) => equalBytes(hash, hashes[i] as Uint8Array)))
+      throw new Error("differs from its tile");
   } catch (cause) {
     throw damaged(`bundle ${last}: ${(cause as Error).message}`);
   }
@@ -126,25 +144,43 @@ export interface Memory {
 }
 
 /** Throws `log/rolled-back` if a memory knows more than the log, and `log/forked` if it knows another history. */
-export async function holdAgainst(memories: readonly Memory[], folder: string, recovered: Recovered, log: StoredLog): Promise<void> {
+export async function holdAgainst(
+  memories: readonly Memory[],
+  folder: string,
+  recovered: Recovered,
+  log: StoredLog,
+): Promise<void> {
   for (const memory of memories) {
     if (memory.size > log.size) {
-      throw new SpurError("log/rolled-back", `the log has ${log.size} entries; ${memory.where} has seen ${memory.size}`, {
-        status: 503,
-        hint: "This is an older copy of the data folder. Nothing was signed, written or deleted. Put the newest copy back, or see `npx spur recover --help`.",
-      });
+      throw new SpurError(
+        "log/rolled-back",
+        `the log has ${log.size} entries; ${memory.where} has seen ${memory.size}`,
+        {
+          status: 503,
+          hint: "This is an older copy of the data folder. Nothing was signed, written or deleted. Put the newest copy back, or see `npx spur recover --help`.",
+        },
+      );
     }
     const root = await prefixRoot(memory.size, folder, recovered, log);
     if (!equalBytes(root, memory.root)) {
-      throw new SpurError("log/forked", `at size ${memory.size} the log has root ${toHex(root)}, ${memory.where} has seen ${toHex(memory.root)}`, {
-        status: 503,
-        hint: "This data folder holds another history than the one that was signed. Nothing was signed, written or deleted.",
-      });
+      throw new SpurError(
+        "log/forked",
+        `at size ${memory.size} the log has root ${toHex(root)}, ${memory.where} has seen ${toHex(memory.root)}`,
+        {
+          status: 503,
+          hint: "This data folder holds another history than the one that was signed. Nothing was signed, written or deleted.",
+        },
+      );
     }
   }
 }
 
-async function prefixRoot(size: number, folder: string, { tree, rowsFrom, leaves }: Recovered, log: StoredLog): Promise<Root> {
+async function prefixRoot(
+  size: number,
+  folder: string,
+  { tree, rowsFrom, leaves }: Recovered,
+  log: StoredLog,
+): Promise<Root> {
   const prover = createProver(log.size, (tile) => {
     // The partial tiles of the head are in memory; tiles over rows are hashed from the rows; all others are files.
     if (tile.width < TILE_WIDTH) return Promise.resolve(Buffer.concat(tree.partial[tile.level] as Uint8Array[]));
@@ -164,7 +200,11 @@ async function prefixRoot(size: number, folder: string, { tree, rowsFrom, leaves
 export function refuseNewerFiles(folder: string, size: number): void {
   const last = { level: 0, index: Math.floor(size / TILE_WIDTH), width: TILE_WIDTH };
   const paths = [formatTilePath(last), formatBundlePath(last)].map((path) => join(folder, path));
-  const newer = paths.some((path) => existsSync(path) || (existsSync(`${path}.p`) && readdirSync(`${path}.p`).some((width) => Number(width) > size % TILE_WIDTH)));
+  const newer = paths.some(
+    (path) =>
+      existsSync(path) ||
+      (existsSync(`${path}.p`) && readdirSync(`${path}.p`).some((width) => Number(width) > size % TILE_WIDTH)),
+  );
   if (!newer) return;
   throw new SpurError("log/rolled-back", `the log has ${size} entries, but ${folder} holds tiles of a larger one`, {
     status: 503,
@@ -175,7 +215,11 @@ export function refuseNewerFiles(folder: string, size: number): void {
 /** The hour of the last entry; "" for an empty log. The entry has been held against the head before. */
 export function lastHour(folder: string, { tail, rowsFrom }: Recovered, log: StoredLog): string {
   if (log.size === 0) return "";
-  const last = tail.at(-1) ?? (rowsFrom < log.size ? log.rows(log.size - 1, 1)[0]?.bytes : readFullBundle(folder, log.size / TILE_WIDTH - 1).at(-1));
+  const last =
+    tail.at(-1) ??
+    (rowsFrom < log.size
+      ? log.rows(log.size - 1, 1)[0]?.bytes
+      : readFullBundle(folder, log.size / TILE_WIDTH - 1).at(-1));
   return (JSON.parse(Buffer.from(last as Uint8Array).toString("utf8")) as { at: string }).at;
 }
 

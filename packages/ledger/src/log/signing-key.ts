@@ -55,7 +55,8 @@ export function readSigningKey(folder: string, file: string, name: string): Sign
   try {
     // The base64 itself can hold "+": all that follows the key ID belongs to it.
     const blob = fromBase64(parts.slice(4).join("+"));
-    if (parts[0] !== "PRIVATE" || parts[1] !== "KEY" || blob.length !== 33 || blob[0] !== ED25519) throw new Error("form");
+    if (parts[0] !== "PRIVATE" || parts[1] !== "KEY" || blob.length !== 33 || blob[0] !== ED25519)
+      throw new Error("form");
     const key = signingKey(name, blob.subarray(1));
     if (parts[2] !== name || parts[3] !== key.keyId.toString(16).padStart(8, "0")) throw new Error("name or key ID");
     return key;

@@ -1,5 +1,5 @@
 import { nodeHash, type Root, EMPTY_ROOT } from "@spur/verifier/tlog/merkle";
-import { TILE_WIDTH } from "./constants.ts";
+import { TILE_HEIGHT, TILE_WIDTH } from "./constants.ts";
 
 /** A hash tile that became full, ready to be written for ever. */
 export interface FullTile {
@@ -28,29 +28,27 @@ export function append(tree: Tree, leaves: readonly Uint8Array[]): { tree: Tree;
   const partial = tree.partial.map((level) => [...level]);
   const full: FullTile[] = [];
   let size = tree.size;
-  for (const leaf of leaves) {
-    let hash = leaf;
-    // Each trailing 1-bit of the old size is a complete subtree that the new leaf completes to a larger one.
-    for (let n = size; n % 2 === 1; n = Math.floor(n / 2)) hash = nodeHash(peaks.pop() as Uint8Array, hash);
-    peaks.push(hash);
-    size++;
-    pushToTiles(partial, full, leaf, size);
-  }
-  return { tree: { size, peaks, partial }, full };
-}
-
-function pushToTiles(partial: Uint8Array[][], full: FullTile[], leaf: Uint8Array, size: number): void {
-  let hash = leaf;
-  let covered = 1;
-  for (let level = 0; ; level++) {
+  const pushToTile = (level: number, hash: Uint8Array): void => {
     const hashes = (partial[level] ??= []);
     hashes.push(hash);
     if (hashes.length < TILE_WIDTH) return;
-    covered *= TILE_WIDTH;
-    full.push({ level, index: size / covered - 1, hashes });
+    full.push({ level, index: (size + 1) / TILE_WIDTH ** (level + 1) - 1, hashes });
     partial[level] = [];
-    hash = subtree(hashes);
+  };
+  for (const leaf of leaves) {
+    let hash = leaf;
+    let height = 0;
+    pushToTile(0, leaf);
+    // Each trailing 1-bit of the old size is a complete subtree that the new leaf completes to a larger one.
+    for (let n = size; n % 2 === 1; n = Math.floor(n / 2)) {
+      hash = nodeHash(peaks.pop() as Uint8Array, hash);
+      // Eight levels up stands the root of a full tile: a hash of the tile level above.
+      if (++height % TILE_HEIGHT === 0) pushToTile(height / TILE_HEIGHT, hash);
+    }
+    peaks.push(hash);
+    size++;
   }
+  return { tree: { size, peaks, partial }, full };
 }
 
 /** Root of 2^k hashes. */

@@ -74,7 +74,16 @@ export class Projection {
       try {
         const entry = parseEntry(bytes);
         const type = entry.predicateType ?? "dsse";
-        insert.run(index, entry.rec, type, entry.reg, entry.seq, entry.at, entry.evidence, canonicalText(entry.predicate));
+        insert.run(
+          index,
+          entry.rec,
+          type,
+          entry.reg,
+          entry.seq,
+          entry.at,
+          entry.evidence,
+          canonicalText(entry.predicate),
+        );
         for (const { role, target } of entry.references) edge.run(index, target.index, role);
         if (type === "spur:removal/v1") {
           const target = entry.predicate["target"] as unknown as { index: number };
@@ -102,13 +111,17 @@ export class Projection {
     const where = type === undefined ? "" : "and type = ?";
     const sql = `select entries.idx as "index", rec, type, register, seq, at, evidence, predicate, removed.state as removed
       from entries left join removed on removed.idx = entries.idx where entries.idx < ? ${where} order by entries.idx desc limit ?`;
-    return this.#database.prepare(sql).all(...(type === undefined ? [before, limit] : [before, type, limit])) as unknown as (EntryRow & {
+    return this.#database
+      .prepare(sql)
+      .all(...(type === undefined ? [before, limit] : [before, type, limit])) as unknown as (EntryRow & {
       removed: string | null;
     })[];
   }
 
   last(type: string): EntryRow | undefined {
-    return this.#database.prepare(`select ${COLUMNS} from entries where type = ? order by idx desc limit 1`).get(type) as EntryRow | undefined;
+    return this.#database
+      .prepare(`select ${COLUMNS} from entries where type = ? order by idx desc limit 1`)
+      .get(type) as EntryRow | undefined;
   }
 
   referrers(index: number, type?: string): EntryRow[] {
@@ -118,7 +131,10 @@ export class Projection {
   }
 
   counts(): { type: string; n: number }[] {
-    return this.#database.prepare("select type, count(*) as n from entries group by type order by type").all() as { type: string; n: number }[];
+    return this.#database.prepare("select type, count(*) as n from entries group by type order by type").all() as {
+      type: string;
+      n: number;
+    }[];
   }
 
   /**
@@ -136,10 +152,13 @@ export class Projection {
       if (row === undefined) continue;
       seen.set(at, row);
       for (const { dst } of outward.all(at) as { dst: number }[]) queue.push(dst);
-      for (const type of COMPANIONS[row.type] ?? []) for (const found of this.referrers(at, type)) queue.push(found.index);
+      for (const type of COMPANIONS[row.type] ?? [])
+        for (const found of this.referrers(at, type)) queue.push(found.index);
     }
     const edges = this.#database.prepare('select src as "from", dst as "to", role from edges where src = ?');
-    const found = [...seen.keys()].flatMap((at) => edges.all(at) as unknown as Edge[]).filter((edge) => seen.has(edge.to));
+    const found = [...seen.keys()]
+      .flatMap((at) => edges.all(at) as unknown as Edge[])
+      .filter((edge) => seen.has(edge.to));
     return { entries: [...seen.values()].sort((a, b) => a.index - b.index), edges: found };
   }
 }

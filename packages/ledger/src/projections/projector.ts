@@ -38,7 +38,7 @@ export class Projector {
   #call<T>(call: keyof Projection, args: readonly unknown[]): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const id = this.#next++;
-      this.#waiting.set(id, { resolve: resolve as (value: never) => void, reject });
+      this.#waiting.set(id, { resolve: resolve, reject });
       this.#worker.postMessage({ id, call, args });
     });
   }
@@ -58,7 +58,10 @@ export class Projector {
     return this.#folding;
   }
 
-  async query<Name extends Query>(call: Name, ...args: Parameters<Projection[Name]>): Promise<ReturnType<Projection[Name]>> {
+  async query<Name extends Query>(
+    call: Name,
+    ...args: Parameters<Projection[Name]>
+  ): Promise<ReturnType<Projection[Name]>> {
     await this.#folding; // one that began before the caller's own write may miss it
     await this.catchUp();
     return this.#call(call, args);

@@ -16,9 +16,10 @@ function open(): Projection {
 }
 
 const projection = open();
-parentPort?.on("message", ({ id, call, args }: { id: number; call: keyof Projection; args: never[] }) => {
+parentPort?.on("message", ({ id, call, args }: { id: number; call: keyof Projection; args: unknown[] }) => {
   try {
-    const value = (projection[call] as (...args: never[]) => unknown).apply(projection, args);
+    const method = projection[call].bind(projection) as (...args: unknown[]) => unknown;
+    const value = method(...args);
     parentPort?.postMessage({ id, value });
   } catch (error) {
     parentPort?.postMessage({ id, error: (error as Error).message });

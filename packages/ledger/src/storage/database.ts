@@ -9,9 +9,10 @@ const SCHEMA = `
 create table meta (name text primary key, value blob not null) without rowid;
 create table head (one integer primary key check (one = 1), size integer not null, root blob not null);
 create table entries (idx integer primary key, bytes blob not null);
-create table recs (rec blob primary key, idx integer not null, owner text not null) without rowid;
-create table rec_tail (last integer primary key, recs blob not null, owners text not null);
+create table recs (rec blob primary key, idx integer not null) without rowid;
+create table rec_tail (last integer primary key, recs blob not null);
 create table rec_moved (one integer primary key check (one = 1), cursor integer not null, below blob not null);
+create table owners (first integer primary key, owner text not null);
 create table registers (name text primary key, seq integer not null, idx integer not null) without rowid;
 create table signed (size integer primary key, root blob not null, key_id text not null);
 create table journal (id integer primary key, rec blob not null, owner text not null, ct blob not null, dek blob not null);
@@ -50,7 +51,12 @@ export function openDatabase(path: string): DatabaseSync {
 export function peekHead(path: string): { size: number; root: Root } {
   const database = new DatabaseSync(path, { readOnly: true });
   try {
-    return (database.prepare("select size, root from head").get() as { size: number; root: Root } | undefined) ?? { size: 0, root: EMPTY_ROOT };
+    return (
+      (database.prepare("select size, root from head").get() as { size: number; root: Root } | undefined) ?? {
+        size: 0,
+        root: EMPTY_ROOT,
+      }
+    );
   } catch {
     return { size: Number.MAX_SAFE_INTEGER, root: EMPTY_ROOT }; // unreadable: the real start says how
   } finally {

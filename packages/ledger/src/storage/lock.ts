@@ -20,7 +20,9 @@ export function lockFolder(folder: string): Lock {
   try {
     // Not in WAL mode: there an exclusive transaction would still let another process read, and start.
     // `locking_mode = exclusive`: between two transactions of ours (see setInstance) nobody can step in.
-    database.exec("pragma journal_mode = delete; pragma synchronous = full; pragma busy_timeout = 0; pragma locking_mode = exclusive; begin exclusive;");
+    database.exec(
+      "pragma journal_mode = delete; pragma synchronous = full; pragma busy_timeout = 0; pragma locking_mode = exclusive; begin exclusive;",
+    );
   } catch (cause) {
     database.close();
     if ((cause as { errcode?: number }).errcode !== SQLITE_BUSY) throw cause;
@@ -31,7 +33,8 @@ export function lockFolder(folder: string): Lock {
     });
   }
   database.exec("create table if not exists instance (one integer primary key check (one = 1), id text not null)");
-  const readInstance = (): string | undefined => (database.prepare("select id from instance").get() as { id: string } | undefined)?.id;
+  const readInstance = (): string | undefined =>
+    (database.prepare("select id from instance").get() as { id: string } | undefined)?.id;
   return {
     get instance() {
       return readInstance();

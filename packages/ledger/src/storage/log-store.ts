@@ -39,7 +39,9 @@ export function sqliteLogStore(database: DatabaseSync): LogStore {
   const setRegister = database.prepare("insert or replace into registers values (?, ?, ?)");
   const selectRows = database.prepare("select idx, bytes from entries where idx >= ? order by idx limit ?");
   const selectFirst = database.prepare("select min(idx) as first from entries");
-  const deleteRows = database.prepare("delete from entries where idx in (select idx from entries where idx < ? order by idx limit ?)");
+  const deleteRows = database.prepare(
+    "delete from entries where idx in (select idx from entries where idx < ? order by idx limit ?)",
+  );
   const selectSigned = database.prepare("select root from signed where size = ?");
   const insertSigned = database.prepare("insert into signed values (?, ?, ?)");
 
@@ -62,7 +64,11 @@ export function sqliteLogStore(database: DatabaseSync): LogStore {
       return row;
     },
     readRegisters() {
-      const rows = database.prepare("select name, seq, idx from registers").all() as { name: string; seq: number; idx: number }[];
+      const rows = database.prepare("select name, seq, idx from registers").all() as {
+        name: string;
+        seq: number;
+        idx: number;
+      }[];
       return new Map(rows.map(({ name, seq, idx }) => [name, { seq, idx }]));
     },
     reading(work) {
@@ -76,7 +82,7 @@ export function sqliteLogStore(database: DatabaseSync): LogStore {
     indexOf: (rec) => recs.find(rec),
     ownerOf(rec) {
       const index = recs.find(rec);
-      return index === undefined ? undefined : { index, owner: recs.ownerOf(rec, index) };
+      return index === undefined ? undefined : { index, owner: recs.ownerOf(index) };
     },
     rows: (from, count) => selectRows.all(from, count) as { idx: number; bytes: Uint8Array }[],
     firstRow: () => (selectFirst.get() as { first: number | null }).first ?? undefined,
@@ -84,7 +90,8 @@ export function sqliteLogStore(database: DatabaseSync): LogStore {
       transaction(() => {
         const { tree, root, registers } = plan.next;
         const moved = moveHead.run(tree.size, root, prev.tree.size).changes;
-        if (moved !== 1) throw new SpurError("log/head-moved", `the head is no longer at ${prev.tree.size}`, { status: 503 });
+        if (moved !== 1)
+          throw new SpurError("log/head-moved", `the head is no longer at ${prev.tree.size}`, { status: 503 });
         for (const entry of plan.entries) insertEntry.run(entry.index, entry.bytes);
         recs.add(plan.entries);
         for (const name of plan.moved) {

@@ -9,9 +9,6 @@ const TAIL = 32_768;
 const MOVED_AT_ONCE = 1024;
 const CACHED = 1024;
 
-/** As 16 characters, a byte each: half of what the hex digits need. */
-const compact = (rec: string): string => Buffer.from(rec, "hex").toString("latin1");
-
 /**
  * Which record stands at which index, and who may open it. Ids are random: put into a table sorted by id as they come, each would rewrite
  * a page of its own, many times what the entry itself needs. So a commit appends its ids to `rec_tail`, one row for all of them, and
@@ -20,12 +17,12 @@ const compact = (rec: string): string => Buffer.from(rec, "hex").toString("latin
  */
 export function sqliteRecIndex(database: DatabaseSync) {
   const selectRec = database.prepare("select idx from recs where rec = ?");
-  const selectOwner = database.prepare("select owner from recs where rec = ?");
-  const insertRec = database.prepare("insert into recs values (?, ?, ?)");
-  const selectTail = database.prepare("select last, recs, owners from rec_tail where last >= ? order by last limit 1");
-  const insertTail = database.prepare("insert into rec_tail values (?, ?, ?)");
+  const insertRec = database.prepare("insert into recs values (?, ?)");
+  const insertTail = database.prepare("insert into rec_tail values (?, ?)");
   const deleteTail = database.prepare("delete from rec_tail where last < ?");
   const setMoved = database.prepare("insert or replace into rec_moved values (1, ?, ?)");
+  const selectOwner = database.prepare("select owner from owners where first <= ? order by first desc limit 1");
+  const insertOwner = database.prepare("insert into owners values (?, ?)");
   /** Indexes of the ids that have not moved. */
   const tail = new Map<string, number>();
   /** The same ids by their first byte, the oldest first. */
@@ -35,10 +32,12 @@ export function sqliteRecIndex(database: DatabaseSync) {
   /** What was found in `recs` lately: records refer to the same few again and again. */
   const cache = new Map<string, number>();
   let cursor = 0;
+  let lastOwner = (selectOwner.get(Number.MAX_SAFE_INTEGER) as { owner: string } | undefined)?.owner;
   readTail();
 
   function readTail(): void {
-    const moved = database.prepare("select cursor, below from rec_moved").get() as { cursor: number; below: Uint8Array } | undefined;
+    const moved = database.prepare("select cursor, below from rec_moved").get() as
+      { cursor: number; below: Uint8Array } | undefined;
     if (moved !== undefined) {
       cursor = moved.cursor;
       movedBelow.set(new Float64Array(moved.below.slice().buffer));
@@ -59,11 +58,6 @@ export function sqliteRecIndex(database: DatabaseSync) {
     }
   }
 
-  function ownerInTail(idx: number): string {
-    const { last, recs, owners } = selectTail.get(idx) as { last: number; recs: Uint8Array; owners: string };
-    return owners.split("\n")[idx - (last + 1 - recs.length / REC_BYTES)] as string;
-  }
-
   /** Moves the oldest ids of the bucket at the cursor; how many. */
   function move(size: number): number {
     const bucket = buckets[cursor] as string[];
@@ -72,7 +66,7 @@ export function sqliteRecIndex(database: DatabaseSync) {
     movedBelow[cursor] = left === undefined ? size : (tail.get(left) as number);
     for (const rec of recs.toSorted()) {
       const idx = tail.get(rec) as number;
-      insertRec.run(Buffer.from(rec, "latin1"), idx, ownerInTail(idx));
+      insertRec.run(Buffer.from(rec, "latin1"), idx);
       tail.delete(rec);
     }
     cursor = (cursor + 1) % BUCKETS;
@@ -81,10 +75,12 @@ export function sqliteRecIndex(database: DatabaseSync) {
 
   return {
     find(rec: string): number | undefined {
-      const name = compact(rec);
+      const bytes = Buffer.from(rec, "hex");
+      // As 16 characters, a byte each: half of what the hex digits need.
+      const name = bytes.toString("latin1");
       const known = tail.get(name) ?? cache.get(name);
       if (known !== undefined) return known;
-      const found = (selectRec.get(Buffer.from(rec, "hex")) as { idx: number } | undefined)?.idx;
+      const found = (selectRec.get(bytes) as { idx: number } | undefined)?.idx;
       if (found !== undefined) {
         if (cache.size >= CACHED) cache.clear();
         cache.set(name, found);
@@ -92,11 +88,8 @@ export function sqliteRecIndex(database: DatabaseSync) {
       return found;
     },
 
-    /** The owner of a record that {@link find} found at `idx`. */
-    ownerOf(rec: string, idx: number): string {
-      if (tail.has(compact(rec))) return ownerInTail(idx);
-      return (selectOwner.get(Buffer.from(rec, "hex")) as { owner: string }).owner;
-    },
+    /** The owner of the entry at `idx`. */
+    ownerOf: (idx: number): string => (selectOwner.get(idx) as { owner: string } | undefined)?.owner ?? "",
 
     /** Inside the transaction that writes these entries; their indexes follow on one another. */
     add(entries: readonly { readonly rec: string; readonly owner: string; readonly index: number }[]): void {
@@ -105,10 +98,16 @@ export function sqliteRecIndex(database: DatabaseSync) {
       const size = first + entries.length;
       const recs = Buffer.from(entries.map(({ rec }) => rec).join(""), "hex");
       if (recs.length !== REC_BYTES * entries.length) throw new Bug("a rec is not 16 bytes");
-      insertTail.run(size - 1, recs, entries.map(({ owner }) => owner).join("\n"));
+      insertTail.run(size - 1, recs);
       put(recs, first);
+      for (const { owner, index } of entries) {
+        if (owner === lastOwner) continue;
+        insertOwner.run(index, owner);
+        lastOwner = owner;
+      }
       if (tail.size <= TAIL) return;
-      for (let moved = 0, tried = 0; tail.size > TAIL && moved < MOVED_AT_ONCE && tried < BUCKETS; tried++) moved += move(size);
+      for (let moved = 0, tried = 0; tail.size > TAIL && moved < MOVED_AT_ONCE && tried < BUCKETS; tried++)
+        moved += move(size);
       setMoved.run(cursor, Buffer.from(movedBelow.buffer.slice(0)));
       deleteTail.run(Math.min(...movedBelow));
     },

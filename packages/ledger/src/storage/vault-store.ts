@@ -36,7 +36,8 @@ const recHex = (rec: Uint8Array): string => Buffer.from(rec).toString("hex");
 export function sqliteVaultStore(database: DatabaseSync) {
   const one = <T>(sql: string) => {
     const statement = database.prepare(sql);
-    return (...values: (string | number | Uint8Array | null)[]): T | undefined => statement.get(...values) as T | undefined;
+    return (...values: (string | number | Uint8Array | null)[]): T | undefined =>
+      statement.get(...values) as T | undefined;
   };
   const all = <T>(sql: string) => {
     const statement = database.prepare(sql);
@@ -46,9 +47,14 @@ export function sqliteVaultStore(database: DatabaseSync) {
     const statement = database.prepare(sql);
     return (...values: (string | number | Uint8Array | null)[]): void => void statement.run(...values);
   };
-  const tombstone = (row: { rec: Uint8Array } & Omit<Tombstone, "rec">): Tombstone => ({ ...row, rec: recHex(row.rec) });
+  const tombstone = (row: { rec: Uint8Array } & Omit<Tombstone, "rec">): Tombstone => ({
+    ...row,
+    rec: recHex(row.rec),
+  });
   const byRec = one<{ rec: Uint8Array } & Omit<Tombstone, "rec">>("select * from tombstones where rec = ?");
-  const byState = all<{ rec: Uint8Array } & Omit<Tombstone, "rec">>("select * from tombstones where state <> 'completed'");
+  const byState = all<{ rec: Uint8Array } & Omit<Tombstone, "rec">>(
+    "select * from tombstones where state <> 'completed'",
+  );
   const insertTombstone = run("insert into tombstones values (?, ?, ?, 'ordered')");
   const setTombstone = run("update tombstones set state = ? where rec = ?");
   const insertJournal = run("insert into journal (rec, owner, ct, dek) values (?, ?, ?, ?)");
@@ -62,13 +68,18 @@ export function sqliteVaultStore(database: DatabaseSync) {
     setMeta: (name: string, value: Uint8Array): void => {
       setMeta(name, value);
     },
-    nextSerial: (): number => (one<{ next: number }>("select coalesce(max(serial), -1) + 1 as next from payloads")()?.next ?? 0),
+    nextSerial: (): number =>
+      one<{ next: number }>("select coalesce(max(serial), -1) + 1 as next from payloads")()?.next ?? 0,
     insertPayload: run("insert into payloads (serial, idx, ct, file, blobs, due_ms) values (?, ?, ?, ?, ?, ?)"),
     insertDek: run("insert into deks values (?, ?)"),
     payloadOf: one<StoredPayload>("select serial, idx, ct, file, blobs, lost from payloads where idx = ?"),
-    payloadsFrom: all<StoredPayload>("select serial, idx, ct, file, blobs, lost from payloads where serial >= ? order by serial limit ?"),
+    payloadsFrom: all<StoredPayload>(
+      "select serial, idx, ct, file, blobs, lost from payloads where serial >= ? order by serial limit ?",
+    ),
     dekOf: one<{ wrapped: Uint8Array }>("select wrapped from deks where serial = ?"),
-    deksOfShard: all<{ serial: number; wrapped: Uint8Array }>("select serial, wrapped from deks where serial >= ? and serial < ?"),
+    deksOfShard: all<{ serial: number; wrapped: Uint8Array }>(
+      "select serial, wrapped from deks where serial >= ? and serial < ?",
+    ),
     deleteDek: run("delete from deks where serial = ?"),
     rewrapDek: run("update deks set wrapped = ? where serial = ?"),
     dropCiphertext: run("update payloads set ct = null, due_ms = null where serial = ?"),
@@ -76,7 +87,9 @@ export function sqliteVaultStore(database: DatabaseSync) {
     markLost: run("update payloads set lost = 1, due_ms = null where serial = ?"),
     due: all<{ idx: number }>("select idx from payloads where due_ms <= ? order by due_ms limit ?"),
     kek: one<{ generation: number; wrapped: Uint8Array }>("select generation, wrapped from keks where shard = ?"),
-    keks: all<{ shard: number; generation: number; wrapped: Uint8Array }>("select shard, generation, wrapped from keks"),
+    keks: all<{ shard: number; generation: number; wrapped: Uint8Array }>(
+      "select shard, generation, wrapped from keks",
+    ),
     setKek: run("insert or replace into keks values (?, ?, ?)"),
     retireRoot: run("insert or ignore into root_retired values (?)"),
     retiredRoots: (): string[] => all<{ id: string }>("select id from root_retired")().map(({ id }) => id),

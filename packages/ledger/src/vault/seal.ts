@@ -85,7 +85,12 @@ export function seal(rec: Uint8Array, slots: Slots, dek: Uint8Array = randomByte
 /** Opens what {@link seal} made; throws `vault/sealed-mismatch` unless every byte and the commitment are as they were. */
 export function unseal(
   rec: Uint8Array,
-  sealed: { readonly dek: Uint8Array; readonly ct: Uint8Array; readonly commitment: Uint8Array; readonly slots: number },
+  sealed: {
+    readonly dek: Uint8Array;
+    readonly ct: Uint8Array;
+    readonly commitment: Uint8Array;
+    readonly slots: number;
+  },
   readBlob: (slot: number) => Uint8Array,
 ): (Uint8Array | undefined)[] {
   const { dek, ct, commitment: c, slots: n } = sealed;
@@ -126,7 +131,14 @@ function sealStream(rec: Uint8Array, slot: number, salt: Uint8Array, dek: Uint8A
   return { bytes: Buffer.concat(out), head: chunkHead(value.length, digests) };
 }
 
-function unsealStream(rec: Uint8Array, slot: number, salt: Uint8Array, dek: Uint8Array, head: Uint8Array, blob: Uint8Array): Uint8Array {
+function unsealStream(
+  rec: Uint8Array,
+  slot: number,
+  salt: Uint8Array,
+  dek: Uint8Array,
+  head: Uint8Array,
+  blob: Uint8Array,
+): Uint8Array {
   const key = derive(dek, concatBytes(utf8("spur/v1/stream"), Uint8Array.of(slot), rec));
   const aad = concatBytes(utf8("spur-chunk/v1"), rec, Uint8Array.of(slot));
   const digests: LeafHash[] = [];
@@ -160,7 +172,10 @@ function decrypt(key: KeyObject, nonce: Uint8Array, aad: Uint8Array, ct: Uint8Ar
 }
 
 function mismatch(what: string, cause?: unknown): SpurError {
-  return new SpurError("vault/sealed-mismatch", `${what}: the stored payload is not what was committed`, { status: 500, cause });
+  return new SpurError("vault/sealed-mismatch", `${what}: the stored payload is not what was committed`, {
+    status: 500,
+    cause,
+  });
 }
 
 // Through a string of one character a byte: Node gives that out at half the cost of a new Buffer.

@@ -15,7 +15,11 @@ import { createRecIndex } from "./rec-index.ts";
 /** Of one kind of failure so many are told; the rest is counted. */
 const TOLD = 20;
 const HOUR_MS = 3_600_000;
-const TYPES = ["", ...PREDICATES.keys()];
+/** By number, for a byte an entry; 0 is a type that this version does not know. */
+const TYPES = ["", "dsse", ...PREDICATES.keys()];
+const TYPE_NUMBERS = new Map(TYPES.map((type, i) => [type, i]));
+/** A closing can list no more, beside its own; names of a log's own making could be without end, and closings compare them all. */
+const MAX_REGISTERS = 257;
 
 export interface AuditResult {
   readonly origin: string;
@@ -48,7 +52,7 @@ export interface Audit {
   /** The next entry where the log serves its leaf hash, but not its bytes. */
   withheld(index: number, leaf: LeafHash): void;
   /** Holds what was added against a checkpoint; `signer` says what the caller found of its signature. Call once, last. */
-  finish(size: number, checkpoint?: { readonly root: Uint8Array; readonly signer: Report["signer"] }): AuditResult;
+  finish(size: number, checkpoint: { readonly root: Uint8Array; readonly signer: Report["signer"] }): AuditResult;
 }
 
 export function createAudit(origin: string): Audit {
@@ -62,7 +66,7 @@ export function createAudit(origin: string): Audit {
   const orders = new Map<number, { order: number; state: string }>(); // by target
   const keys: AuditResult["keys"][number][] = [];
   const subtrees: Uint8Array[] = [];
-  const counts = { next: 0, references: 0, closings: 0, unknown: 0, completed: 0, failed: 0 };
+  const counts = { next: 0, references: 0, closings: 0, unknown: 0, bridged: 0, completed: 0, failed: 0 };
   let latestMs = 0;
   let latestAt = "";
 
@@ -115,13 +119,20 @@ export function createAudit(origin: string): Audit {
     const last = registers.get(outer.reg) ?? { seq: 0, index: -1 };
     const gap = outer.seq - last.seq - 1;
     const prev = outer.prev ?? -1;
-    // Numbers that entries which can't be read may have taken. Their own predecessor is such an entry then.
-    const bridged = gap > 0 && gap <= opaque.size && prev > last.index && opaque.has(prev);
-    if (!(gap === 0 && prev === last.index) && !bridged) {
+    // Numbers that entries which can't be read may have taken, each of them one. Their own predecessor is such an entry then.
+    const bridged = gap > 0 && counts.bridged + gap <= opaque.size && prev > last.index && opaque.has(prev);
+    if (bridged) counts.bridged += gap;
+    else if (gap !== 0 || prev !== last.index) {
       const detail = `number ${outer.seq} with predecessor ${prev}, after number ${last.seq} at ${last.index}`;
       fail("register", "register/refuted", { register: outer.reg, index, detail });
     }
-    registers.set(outer.reg, { seq: outer.seq, index });
+    if (registers.has(outer.reg) || registers.size < MAX_REGISTERS) registers.set(outer.reg, { seq: outer.seq, index });
+    else
+      fail("register", "register/refuted", {
+        register: outer.reg,
+        index,
+        detail: "more registers than a closing holds",
+      });
 
     if (outer.evidence === "imported") return; // the hour of what is imported is history's
     const ms = hourMs(outer.at);
@@ -131,13 +142,13 @@ export function createAudit(origin: string): Audit {
 
   /** What the entry says. */
   function check(index: number, entry: Entry): void {
-    const { predicateType: type = "", predicate } = entry;
+    const { predicateType: type = "dsse", predicate } = entry;
     while (index >= types.length) {
       const longer = new Uint8Array(types.length * 2);
       longer.set(types);
       types = longer;
     }
-    types[index] = Math.max(0, TYPES.indexOf(type));
+    types[index] = TYPE_NUMBERS.get(type) ?? 0;
     for (const { role, target } of entry.references) checkReference(index, entry, role, target);
     if (index === 0 && (type !== "spur:key/v1" || predicate["purpose"] !== "log")) {
       fail("entry", "entry/refuted", { index, error: "audit/first-entry", detail: "entry 0 is the log's own key" });
@@ -214,18 +225,15 @@ export function createAudit(origin: string): Audit {
     opaque.set(index, "withheld");
   }
 
-  function finish(
-    size: number,
-    checkpoint?: { readonly root: Uint8Array; readonly signer: Report["signer"] },
-  ): AuditResult {
-    findings.signer = checkpoint?.signer ?? "unknown";
+  const finish: Audit["finish"] = (size, checkpoint) => {
+    findings.signer = checkpoint.signer;
     const root = (subtrees.length === 0 ? EMPTY_ROOT : foldRange(subtrees)) as Root;
     const coverage: Coverage = { kind: "log", size };
     const count = counts.next;
-    if (count !== size) findings.notChecked("inclusion", "audit/short", { count, size });
-    else if (checkpoint !== undefined && !equalBytes(checkpoint.root, root))
-      findings.fail("inclusion", "audit/root-refuted", { size });
-    else if (checkpoint !== undefined) findings.pass("inclusion", "audit/root", { size }, coverage);
+    const signed = count === size && equalBytes(checkpoint.root, root);
+    if (signed) findings.pass("inclusion", "audit/root", { size }, coverage);
+    else if (count === size) findings.fail("inclusion", "audit/root-refuted", { size });
+    else findings.notChecked("inclusion", "audit/short", { count, size });
 
     const silent = [...opaque].filter(([index, why]) => why === "withheld" && !entryRemovals.has(index));
     for (const [index] of silent) fail("entry", "audit/withheld-silently", { index });
@@ -246,11 +254,13 @@ export function createAudit(origin: string): Audit {
       ["register", "audit/registers", { count: registers.size, closings: counts.closings }],
       ["time", "audit/hours", {}],
     ];
+    // "Every" is said of what was signed, when all of it could be read.
+    const whole = signed && opaque.size === 0 && counts.unknown === 0;
     for (const [check, code, values] of passes) {
       const clean = !findings.list.some(
         (one) => (one.check === check || one.check === "closing") && one.verdict !== "pass",
       );
-      if (clean && opaque.size === 0) findings.pass(check, code, values, coverage);
+      if (clean && whole) findings.pass(check, code, values, coverage);
     }
     return {
       origin,
@@ -266,7 +276,7 @@ export function createAudit(origin: string): Audit {
       removals: { completed: counts.completed, failed: counts.failed, pending },
       keys,
     };
-  }
+  };
 
   return { add, withheld, finish };
 }

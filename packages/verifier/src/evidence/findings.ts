@@ -16,6 +16,8 @@ export interface Findings {
   pass(check: CheckName, code: SentenceCode, values?: Values, coverage?: Coverage): number;
   notChecked(check: CheckName, code: SentenceCode, values?: Values, how?: string): number;
   fail(check: CheckName, code: SentenceCode, values?: Values): number;
+  /** What the caller requires by name, and the file has nothing for. */
+  absent(required: readonly CheckName[]): void;
   /** `fail` with the code and detail of a `VerifyError`; anything else is thrown on, since it is a defect of ours. */
   refute(check: CheckName, code: SentenceCode, values: Values, error: unknown): number;
 }
@@ -54,6 +56,11 @@ export function createFindings(required: readonly CheckName[]): Findings {
     },
     notChecked: (check, code, values = {}, how) => add(check, "not-checked", code, values, THESE_ENTRIES, how),
     fail: (check, code, values = {}) => add(check, "fail", code, values, THESE_ENTRIES),
+    absent(names) {
+      for (const name of names) {
+        if (!list.some(({ check }) => check === name)) findings.notChecked(name, "require/absent", { name });
+      }
+    },
     refute(check, code, values, error) {
       if (!(error instanceof VerifyError)) throw error;
       return add(check, "fail", code, { ...values, error: error.code, detail: error.detail }, THESE_ENTRIES);

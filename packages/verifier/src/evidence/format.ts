@@ -1,11 +1,14 @@
 import { fromBase64, toBase64 } from "../bytes.ts";
 import { VerifyError } from "../errors.ts";
 import { canonicalBytes, isObject, parseCanonicalObject, type Json, type JsonObject } from "../statement/canonical.ts";
+import { anyText, anything, demand, integer, listOf, object, oneOf, type Shape } from "../statement/schema.ts";
 import { HASH_BYTES } from "../tlog/merkle.ts";
 import { QUESTIONS, type Ask } from "./report.ts";
 
-export const MAX_FILE_BYTES = 67_108_864;
+const MAX_FILE_BYTES = 67_108_864;
 const MAX_DEPTH = 16;
+/** Of each list: every item becomes a finding, and millions of them would fill the memory of whoever looks. */
+const MAX_ITEMS = 65_536;
 
 /** An entry's bytes and its inclusion proof in the tree of the checkpoint. */
 export interface EvidenceEntry {
@@ -49,116 +52,89 @@ export interface Evidence {
   readonly ask: Ask;
 }
 
+const index = integer();
+const hashes = listOf(anyText, MAX_ITEMS);
+const SLOT = object({ index, path: hashes, salt: anyText, slot: index, "value?": anyText });
+const ROW = object({ index, path: hashes, row: index, value: anyText });
+const opening: Shape = (value) => (isObject(value) && Object.hasOwn(value, "row") ? ROW : SLOT)(value);
+/** The member `opened` of evidence and of receipts. */
+export const OPENED = listOf(opening, MAX_ITEMS);
+const EVIDENCE = object({
+  anchors: listOf(anything, MAX_ITEMS),
+  ask: oneOf(...QUESTIONS, "lineage"),
+  checkpoint: anyText,
+  entries: listOf(object({ entry: anyText, index, proof: hashes }), MAX_ITEMS),
+  format: anyText,
+  log: object({ origin: anyText, vkey: anyText }),
+  opened: OPENED,
+  registers: listOf(index, MAX_ITEMS),
+});
+
+/** What the shapes above let through. */
+interface EvidenceJson extends Pick<Evidence, "log" | "checkpoint" | "registers" | "anchors" | "ask"> {
+  readonly entries: readonly { readonly entry: string; readonly index: number; readonly proof: readonly string[] }[];
+  readonly opened: readonly OpenedJson[];
+}
+export type OpenedJson = { readonly index: number; readonly path: readonly string[] } & (
+  | { readonly slot: number; readonly salt: string; readonly value?: string }
+  | { readonly row: number; readonly value: string }
+);
+
 /**
  * Throws `file/too-large`, `bytes/…`, `canonical/…`, `evidence/format`; and `file/version` for a format that this version does not
  * know, which is "not checked" and no failure.
  */
 export function parseEvidence(bytes: Uint8Array): Evidence {
-  const file = parseFile(bytes, "spur-evidence/v1");
-  const names = ["anchors", "ask", "checkpoint", "entries", "format", "log", "opened", "registers"];
-  exactly(file, names, "the file");
-  const log = file["log"];
-  if (!isObject(log)) throw bad("log");
-  exactly(log, ["origin", "vkey"], "log");
-  const { ask } = file;
-  if (ask !== "lineage" && !QUESTIONS.some((question) => question === ask)) throw bad("ask");
+  const file = parseFile<EvidenceJson>(bytes, "spur-evidence/v1", EVIDENCE);
+  const entries = file.entries.map((one) => ({
+    index: one.index,
+    entry: fromBase64(one.entry),
+    proof: one.proof.map(hash),
+  }));
+  const byIndex = (one: { readonly index: number }) => [one.index];
   return {
-    log: { origin: text(log, "origin"), vkey: text(log, "vkey") },
-    checkpoint: text(file, "checkpoint"),
-    entries: rising(list(file, "entries").map(parseEntry), ({ index }) => [index], "entries"),
-    opened: parseOpened(file),
-    registers: rising(list(file, "registers").map(asIndex), (index) => [index], "registers"),
-    anchors: list(file, "anchors"),
-    ask: ask as Ask,
+    ...{ log: file.log, checkpoint: file.checkpoint, anchors: file.anchors, ask: file.ask },
+    entries: rising(entries, byIndex, "entries"),
+    opened: parseOpened(file.opened),
+    registers: rising(file.registers, (index) => [index], "registers"),
   };
 }
 
-/** The outermost object of one of our files, of the format that is wanted. Throws `file/too-large`, `file/version`, `canonical/…`. */
-export function parseFile(bytes: Uint8Array, format: string): JsonObject {
+/** The outermost object of one of our files, of the format and shape that are wanted. Throws as `parseEvidence`. */
+export function parseFile<T>(bytes: Uint8Array, format: string, shape: Shape): T {
   if (bytes.length > MAX_FILE_BYTES) throw new VerifyError("file/too-large", `${bytes.length} bytes`);
   const file = parseCanonicalObject(bytes, MAX_DEPTH);
-  if (typeof file["format"] !== "string") throw bad("no format");
+  if (typeof file["format"] !== "string") throw new VerifyError("evidence/format", "no format");
   if (file["format"] !== format) throw new VerifyError("file/version", JSON.stringify(file["format"]));
-  return file;
+  demand(shape, file, "evidence/format", "file");
+  return file as T;
 }
 
-/** The member `opened` of evidence and of receipts. */
-export function parseOpened(file: JsonObject): Opened[] {
-  // Sorted and each place once: or a file could show two contents for one slot and leave the choice to the reader.
-  return rising(
-    list(file, "opened").map(parseOne),
-    (one) => ("slot" in one ? [one.index, 0, one.slot] : [one.index, 1, one.row]),
-    "opened",
-  );
+/** Sorted and each place once: or a file could show two contents for one slot and leave the choice to the reader. */
+export function parseOpened(opened: readonly OpenedJson[]): Opened[] {
+  const parsed = opened.map((one): Opened => {
+    const place = { index: one.index, path: one.path.map(hash) };
+    if ("row" in one) return { ...place, row: one.row, value: fromBase64(one.value) };
+    const value = one.value === undefined ? {} : { value: fromBase64(one.value) };
+    return { ...place, slot: one.slot, salt: fromBase64(one.salt), ...value };
+  });
+  return rising(parsed, (one) => ("slot" in one ? [one.index, 0, one.slot] : [one.index, 1, one.row]), "opened");
 }
 
-function parseOne(value: Json): Opened {
-  if (!isObject(value)) throw bad("opened");
-  const { index, path } = { index: asIndex(value["index"]), path: hashes(value, "path") };
-  if ("row" in value) {
-    exactly(value, ["index", "path", "row", "value"], "opened");
-    return { index, row: asIndex(value["row"]), value: base64(value, "value"), path };
-  }
-  exactly(value, ["index", "path", "salt", "slot", ...("value" in value ? ["value"] : [])], "opened");
-  const shown = "value" in value ? { value: base64(value, "value") } : {};
-  return { index, slot: asIndex(value["slot"]), ...shown, salt: base64(value, "salt"), path };
-}
-
-function parseEntry(value: Json): EvidenceEntry {
-  if (!isObject(value)) throw bad("entries");
-  exactly(value, ["entry", "index", "proof"], "entries");
-  return { index: asIndex(value["index"]), entry: base64(value, "entry"), proof: hashes(value, "proof") };
-}
-
-function rising<T>(items: T[], key: (item: T) => readonly number[], where: string): T[] {
+function rising<L extends readonly unknown[]>(items: L, key: (item: L[number]) => readonly number[], where: string): L {
   for (let i = 1; i < items.length; i++) {
-    const [before, after] = [key(items[i - 1] as T), key(items[i] as T)];
+    const [before, after] = [key(items[i - 1]), key(items[i])];
     const at = after.findIndex((n, k) => n !== before[k]);
     if (at === -1 || (after[at] as number) < (before[at] as number))
-      throw bad(`${where}: not rising, or twice the same`);
+      throw new VerifyError("evidence/format", `${where}: not rising, or twice the same`);
   }
   return items;
 }
 
-function bad(where: string): VerifyError {
-  return new VerifyError("evidence/format", where);
-}
-
-export function exactly(object: JsonObject, names: readonly string[], where: string): void {
-  const found = Object.keys(object);
-  if (found.length !== names.length || names.some((name) => !Object.hasOwn(object, name))) {
-    throw bad(`${where} has members ${found.join(", ")}; wanted ${names.join(", ")}`);
-  }
-}
-
-export function text(object: JsonObject, name: string): string {
-  const value = object[name];
-  if (typeof value !== "string") throw bad(`${name} is not a text`);
-  return value;
-}
-
-function list(object: JsonObject, name: string): readonly Json[] {
-  const value = object[name];
-  if (!Array.isArray(value)) throw bad(`${name} is not a list`);
-  return value as readonly Json[];
-}
-
-function asIndex(value: Json | undefined): number {
-  if (typeof value !== "number" || value < 0) throw bad("not an index");
-  return value;
-}
-
-/** Strict base64: what it accepts re-encodes to itself. */
-function base64(object: JsonObject, name: string): Uint8Array {
-  return fromBase64(text(object, name));
-}
-
-function hashes(object: JsonObject, name: string): Uint8Array[] {
-  return list(object, name).map((value) => {
-    const hash = typeof value === "string" ? fromBase64(value) : undefined;
-    if (hash?.length !== HASH_BYTES) throw bad(`${name}: not a hash`);
-    return hash;
-  });
+function hash(base64: string): Uint8Array {
+  const bytes = fromBase64(base64);
+  if (bytes.length !== HASH_BYTES) throw new VerifyError("evidence/format", "not a hash");
+  return bytes;
 }
 
 /** The bytes of an evidence file. Sorts nothing: `parseEvidence` refuses what its writer left in disorder. */

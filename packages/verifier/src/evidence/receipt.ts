@@ -1,14 +1,15 @@
-import { equalBytes, fromBase64, toBase64 } from "../bytes.ts";
+import { equalBytes, fromBase64, isSafeSize, toBase64 } from "../bytes.ts";
 import { VerifyError } from "../errors.ts";
 import { sha256 } from "../hash.ts";
 import { formatVkey, openNote, parseNote, parseVkey, TYPE_ED25519, type Note, type VerifierKey } from "../note/note.ts";
 import { canonicalBytes } from "../statement/canonical.ts";
+import { anyText, object } from "../statement/schema.ts";
 import { HASH_BYTES, type LeafHash } from "../tlog/merkle.ts";
 import type { Trust } from "../trust/trust.ts";
-import { entriesOf, type Checked } from "./checks/checked.ts";
+import { auditCommand, entriesOf, type Checked } from "./checks/checked.ts";
 import { checkSlot } from "./checks/openings.ts";
-import { createFindings, type Findings } from "./findings.ts";
-import { exactly, openedJson, parseFile, parseOpened, text, type Opened } from "./format.ts";
+import { createFindings, exitOf, type Findings } from "./findings.ts";
+import { OPENED, openedJson, parseFile, parseOpened, type Opened, type OpenedJson } from "./format.ts";
 import type { Report } from "./report.ts";
 import { checkEvidence, readFile, reporting, type VerifyOptions } from "./verify.ts";
 
@@ -28,6 +29,8 @@ export interface ReceiptFile {
   readonly opened: readonly Opened[];
 }
 
+const OUTPUT = "spur:output/v1";
+
 /** The text that is signed (formats §3). */
 export function receiptText({ origin, rec, index, leaf, commitment }: Receipt): string {
   return `spur-receipt/v1\n${origin}\n${rec}\n${index}\n${toBase64(leaf)}\n${toBase64(commitment)}\n`;
@@ -46,17 +49,19 @@ export function parseReceipt(noteText: string): Receipt {
   };
   const sound =
     receipt.leaf.length === HASH_BYTES && receipt.commitment.length === HASH_BYTES && /^[0-9a-f]{32}$/.test(rec);
-  if (!sound || origin === "" || !Number.isSafeInteger(receipt.index) || receiptText(receipt) !== noteText) {
+  if (!sound || origin === "" || !isSafeSize(receipt.index) || receiptText(receipt) !== noteText) {
     throw new VerifyError("receipt/format", "not the six lines of a receipt");
   }
   return receipt;
 }
 
+const FILE = object({ format: anyText, note: anyText, opened: OPENED, vkey: anyText });
+type FileJson = Omit<ReceiptFile, "opened"> & { readonly opened: readonly OpenedJson[] };
+
 /** Throws `file/too-large`, `file/version`, `canonical/…`, `evidence/format`, `bytes/base64`. */
 export function parseReceiptFile(bytes: Uint8Array): ReceiptFile {
-  const file = parseFile(bytes, "spur-receipt-file/v1");
-  exactly(file, ["format", "note", "opened", "vkey"], "the file");
-  return { note: text(file, "note"), vkey: text(file, "vkey"), opened: parseOpened(file) };
+  const { note, vkey, opened } = parseFile<FileJson>(bytes, "spur-receipt-file/v1", FILE);
+  return { note, vkey, opened: parseOpened(opened) };
 }
 
 /** Canonical bytes; `opened` by rising slot. */
@@ -73,30 +78,31 @@ export function verifyReceipt(
   trust: Trust,
   options: VerifyOptions & { readonly evidence?: Uint8Array } = {},
 ): Report {
-  const findings = createFindings(["receipt"]);
+  const findings = createFindings(["receipt", ...trust.require]);
   return reporting(bytes, findings, () => {
     const file = readFile(() => parseReceiptFile(bytes), findings);
     const read = file && readReceipt(file, findings);
     if (file === undefined || read === undefined) return {};
-    const { receipt } = read;
-    const about = { origin: receipt.origin, size: receipt.index + 1 };
-    const shown = options.evidence && checkEvidence(options.evidence, trust, options);
-    const checked = shown?.checked?.origin === receipt.origin ? shown.checked : undefined;
-    if (!checkSigner(read, checked, trust, findings)) return about;
+    const { origin, rec, index, commitment } = read.receipt;
+    const shown = options.evidence && checkEvidence(options.evidence, trust, options).checked;
+    const log = shown?.origin === origin && shown.findings.signer === "trusted" ? shown : undefined;
+    // A signed tree is enough to contradict a receipt. To confirm one, the evidence must be all that the caller demands of evidence: a
+    // quorum, say, or else it shows a tree that nobody but him was shown. Only its own question may stay open.
+    const sound = log && exitOf(log.findings.list).exit === 0 ? log : undefined;
+    if (!checkSigner(read, sound, trust, findings)) return { origin };
     findings.pass("format", "format/ok");
     for (const one of file.opened) {
-      if (!("slot" in one) || one.index !== receipt.index) {
+      if (!("slot" in one) || one.index !== index) {
         findings.refute("opening", "receipt/refuted", {}, new VerifyError("receipt/opening", `of entry ${one.index}`));
       } else {
         // A receipt is given for an output, and for nothing else: that says how many slots there are.
-        checkSlot(one, { predicateType: "spur:output/v1", commitment: receipt.commitment }, findings);
+        checkSlot(one, { predicateType: OUTPUT, commitment }, findings);
       }
     }
-    const kept = checkKept(receipt, checked, options.evidence !== undefined, findings);
-    return {
-      ...about,
-      whole: [kept ? "receipt/whole-kept" : "receipt/whole", { ...about, rec: receipt.rec, index: receipt.index }],
-    };
+    const kept = checkKept(read.receipt, log, sound !== undefined, options.evidence !== undefined, findings);
+    if (sound === undefined) findings.absent(trust.require);
+    const values = { origin, rec, index, what: file.opened.length > 0 ? "shown" : "not-shown" };
+    return { origin, whole: [kept ? "receipt/whole-kept" : "receipt/whole", values] };
   }).report;
 }
 
@@ -132,15 +138,15 @@ function readReceipt(file: ReceiptFile, findings: Findings): Read | undefined {
 /** The key is the caller's own, or the log announced it in an entry that stands before the receipt's and has not taken it back. */
 function checkSigner(
   { receipt, hint, note }: Read,
-  checked: Checked | undefined,
+  log: Checked | undefined,
   trust: Trust,
   findings: Findings,
 ): boolean {
-  const { rec, index } = receipt;
+  const { origin, rec, index } = receipt;
   const values = { rec, index, key: formatVkey(hint) };
   // The file's own key signed. A key that the caller trusts under the same name and id, and that did not, is refuted by that.
   const mine = trust.statementKeys.filter((key) => key.name === hint.name);
-  if (mine.some((key) => equalBytes(key.publicKey, hint.publicKey))) {
+  if (mine.some((key) => formatVkey(key) === values.key)) {
     findings.signer = "trusted";
     findings.pass("receipt", "receipt/ok", values);
     return true;
@@ -151,41 +157,52 @@ function checkSigner(
     return false;
   }
   const digest = sha256(hint.publicKey);
-  const announced = checked?.findings.signer === "trusted" ? entriesOf(checked.held, "spur:key/v1") : [];
-  const own = announced.filter(
-    ({ entry }) => entry.predicate["purpose"] === "receipts" && entry.sha256 && equalBytes(entry.sha256, digest),
+  // Only what the log says itself: a client may have brought an entry that names a key of his own.
+  const said = (log === undefined ? [] : entriesOf(log.held, "spur:key/v1")).filter(
+    ({ entry }) =>
+      entry.evidence === "observed" &&
+      entry.predicate["purpose"] === "receipts" &&
+      entry.sha256 !== undefined &&
+      equalBytes(entry.sha256, digest),
   );
-  const [first] = own;
-  const lost = own.some((one) => {
-    const state = one.entry.predicate["state"];
+  const [first] = said;
+  const lost = said.some(({ index: at, entry: { predicate } }) => {
     // Retired since is no harm to this receipt; compromised is, whenever it became known.
-    return state === "compromised" || (state === "retired" && one.index < index);
+    return predicate["state"] === "compromised" || (predicate["state"] === "retired" && at < index);
   });
-  if (first !== undefined && first.index < index && !lost) {
-    findings.signer = "trusted";
-    findings.pass("receipt", "receipt/announced", { ...values, announced: first.index });
-  } else {
+  if (first === undefined || first.index >= index || lost) {
     findings.notChecked("receipt", "receipt/unknown", values, "npx spur trust add URL");
+    return true;
   }
+  findings.signer = "trusted";
+  findings.pass("receipt", "receipt/announced", { ...values, announced: first.index });
+  // Whoever leaves out the entry that takes a key back must not be believed the more for it.
+  if ((log?.registers.get("keys")?.closing ?? 0) < index)
+    findings.notChecked("answer", "receipt/key-open", { announced: first.index, index }, auditCommand(origin));
   return true;
 }
 
 /** Whether the log holds what was promised; only with evidence is that asked, and then it must be answered. */
-function checkKept(receipt: Receipt, checked: Checked | undefined, asked: boolean, findings: Findings): boolean {
-  const { index } = receipt;
-  const kept = checked?.findings.signer === "trusted" ? checked.held.get(index) : undefined;
-  if (kept === undefined) {
-    findings.notChecked(asked ? "inclusion" : "answer", "receipt/not-shown", { index }, "npx spur evidence");
+function checkKept(
+  { rec, index, leaf, commitment }: Receipt,
+  log: Checked | undefined,
+  sound: boolean,
+  asked: boolean,
+  findings: Findings,
+): boolean {
+  const there = log?.held.get(index);
+  const entry = there?.entry;
+  const promised =
+    entry?.rec === rec &&
+    entry.predicateType === OUTPUT &&
+    entry.commitment !== undefined &&
+    equalBytes(entry.commitment, commitment);
+  if (there !== undefined && (!equalBytes(there.leaf, leaf) || (entry !== undefined && !promised))) {
+    findings.fail("inclusion", "receipt/contradicts", { index });
     return false;
   }
-  const { leaf, entry } = kept;
-  const same =
-    equalBytes(leaf, receipt.leaf) &&
-    (entry === undefined ||
-      (entry.rec === receipt.rec &&
-        entry.commitment !== undefined &&
-        equalBytes(entry.commitment, receipt.commitment)));
-  if (same) findings.pass("inclusion", "receipt/kept", { index });
-  else findings.fail("inclusion", "receipt/contradicts", { index });
-  return same;
+  // The bytes may be those that were promised and yet say nothing that this version can read.
+  if (promised && sound) findings.pass("inclusion", "receipt/kept", { index });
+  else findings.notChecked(asked ? "inclusion" : "answer", "receipt/not-shown", { index }, "npx spur evidence");
+  return promised && sound;
 }

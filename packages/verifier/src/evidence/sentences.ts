@@ -33,6 +33,7 @@ export const ENGLISH = {
   "row/no-entry": "The file shows a row of entry {index}, but does not show that entry in a form that can be checked.",
   "dsse/ok": "The statement in entry {index} is signed by {key}, a key that you trust.",
   "dsse/refuted": "The statement in entry {index} names your trusted key {key}, but the signature does not hold.",
+  "dsse/too-many": "The signatures of the statement in entry {index} were not tried: the file has too many.",
   "dsse/unknown": "The statement in entry {index} is signed by nobody whose key you trust.",
   "reference/ok": "Entry {index} refers to entry {target} ({role}), and that is the record it means.",
   "reference/refuted":
@@ -61,14 +62,16 @@ export const ENGLISH = {
   "receipt/refuted": "The receipt does not hold ({error}: {detail}).",
   "receipt/unknown":
     "The receipt for record {rec} at entry {index} is signed by {key}, a key that you have not said you trust.",
+  "receipt/key-open":
+    "Whether the log took back before entry {index} the key that entry {announced} announces is not checked.",
   "receipt/kept": "The log holds at entry {index} exactly what the receipt promised.",
   "receipt/contradicts":
     "The log holds another entry at {index} than the receipt promised: the operator signed both, and one is a lie.",
   "receipt/not-shown":
-    "Whether the log holds at entry {index} what the receipt promised is not checked: no evidence shows that entry.",
-  "receipt/whole": "{origin} has promised in writing that this content is record {rec}, entry {index} of its log.",
+    "Whether the log holds at entry {index} what the receipt promised is not checked: no evidence that holds under what you trust shows that entry.",
+  "receipt/whole": "{origin} has promised in writing that {what:word} is record {rec}, entry {index} of its log.",
   "receipt/whole-kept":
-    "{origin} has promised in writing that this content is record {rec}, entry {index} of its log, and the log keeps the promise.",
+    "{origin} has promised in writing that {what:word} is record {rec}, entry {index} of its log, and the log keeps the promise.",
   "q5/decision":
     "Entry {decision} decides on the answer in entry {index}: {verdict:word} by {actor:word}, policy version {version}.",
   "q5/no-decision": "The file shows no decision on the answer in entry {index}.",
@@ -164,17 +167,23 @@ export const ENGLISH = {
   "word/dataset": "dataset",
   "word/data-run": "processing step",
   "word/checkpoint": "checkpoint",
+  "word/shown": "the content that is shown",
+  "word/not-shown": "a content that is not shown",
 } as const;
 
 export type SentenceCode = keyof typeof ENGLISH;
 export type Templates = Readonly<Record<SentenceCode, string>>;
 export type Values = Readonly<Record<string, string | number>>;
 
+/** What is not seen or turns a line around: a name that a stranger chose must not look like another, nor move a terminal's cursor. */
+const HIDDEN = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
+const escaped = (character: string) => `\\u{${character.codePointAt(0)?.toString(16) ?? ""}}`;
+
 /** The sentence of a finding, an answer or a report. `values.signer` = "unknown" adds that nothing outside the file stands behind it. */
 export function sentence(code: SentenceCode, values: Values, templates: Templates = ENGLISH): string {
   const text = templates[code].replace(/\{([a-zA-Z]+)(:word)?\}/g, (_, name: string, word: string | undefined) => {
     const value = String(values[name] ?? "?");
-    return word === undefined ? value : (templates[`word/${value}` as SentenceCode] ?? value);
+    return (word && templates[`word/${value}` as SentenceCode]) ?? value.replace(HIDDEN, escaped);
   });
   return values["signer"] === "unknown" ? `${text} ${templates["note/untrusted"]}` : text;
 }

@@ -3,7 +3,6 @@ import { VerifyError } from "../errors.ts";
 import { sha256 } from "../hash.ts";
 import { answerAll } from "../questions/answer.ts";
 import { canonicalBytes } from "../statement/canonical.ts";
-import { parseEntry, type Entry } from "../statement/entry.ts";
 import type { Trust } from "../trust/trust.ts";
 import type { Checked, Held } from "./checks/checked.ts";
 import { checkCheckpoint } from "./checks/checkpoint.ts";
@@ -14,7 +13,7 @@ import { checkReferences } from "./checks/references.ts";
 import { checkRegisters } from "./checks/registers.ts";
 import { checkTime } from "./checks/time.ts";
 import { createFindings, exitOf, type Findings } from "./findings.ts";
-import { parseEvidence, type Evidence } from "./format.ts";
+import { parseEvidence } from "./format.ts";
 import type { Answer, CheckName, Report, ShownEntry } from "./report.ts";
 import { sentence, type SentenceCode, type Values } from "./sentences.ts";
 
@@ -63,9 +62,7 @@ export function checkEvidence(bytes: Uint8Array, trust: Trust, options: VerifyOp
       });
     const checked = { evidence, trust, origin, size, held, edges, registers, findings };
     const answers = answerAll(checked);
-    for (const name of trust.require) {
-      if (!findings.list.some(({ check }) => check === name)) findings.notChecked(name, "require/absent", { name });
-    }
+    findings.absent(trust.require);
     return { checked, answers, origin, size, entries: [...held.values()].flatMap((one) => show(one, shown)) };
   });
 }
@@ -144,39 +141,8 @@ function headline(
 
 function show({ index, entry }: Held, shown: ReadonlyMap<number, readonly Shown[]>): ShownEntry[] {
   if (entry === undefined) return [];
-  const { rec, reg, seq, at, evidence, predicate, references, predicateType = "dsse" } = entry;
-  return [
-    {
-      index,
-      rec,
-      type: predicateType,
-      register: reg,
-      seq,
-      at,
-      evidence,
-      predicate,
-      references: references.map(({ role, target }) => ({ role, rec: target.rec, index: target.index })),
-      opened: shown.get(index) ?? [],
-    },
-  ];
-}
-
-/**
- * What a file holds, with nothing verified: no signature, no proof, no opening. Only for showing, beside words that say so.
- * Throws as `parseEvidence`; an entry that cannot be read is left without one.
- */
-export function inspectUnverified(bytes: Uint8Array): {
-  readonly evidence: Evidence;
-  readonly entries: readonly { readonly index: number; readonly entry?: Entry }[];
-} {
-  const evidence = parseEvidence(bytes);
-  const entries = evidence.entries.map(({ index, entry }) => {
-    try {
-      return { index, entry: parseEntry(entry) };
-    } catch (error) {
-      if (!(error instanceof VerifyError)) throw error;
-      return { index };
-    }
-  });
-  return { evidence, entries };
+  const { rec, reg: register, seq, at, evidence, predicate, predicateType: type = "dsse" } = entry;
+  const references = entry.references.map(({ role, target: { rec, index } }) => ({ role, rec, index }));
+  const opened = shown.get(index) ?? [];
+  return [{ index, rec, type, register, seq, at, evidence, predicate, references, opened }];
 }

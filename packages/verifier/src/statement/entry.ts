@@ -3,7 +3,20 @@ import { VerifyError } from "../errors.ts";
 import { isObject, parseCanonicalObject, type Json, type JsonObject } from "./canonical.ts";
 import { parseEnvelope, type Envelope } from "./dsse.ts";
 import { PREDICATES } from "./predicates.ts";
-import { referencesIn, type Reference } from "./schema.ts";
+import {
+  anyText,
+  anything,
+  demand,
+  digest,
+  integer,
+  listOf,
+  matching,
+  object,
+  oneOf,
+  recId,
+  referencesIn,
+  type Reference,
+} from "./schema.ts";
 
 /** The longest entry, in bytes: a C2SP bundle holds a u16 length. */
 export const MAX_ENTRY_BYTES = 65_535;
@@ -46,8 +59,54 @@ export interface Entry extends Outer {
   readonly dsse?: Envelope;
 }
 
-const OUTER = new Set(["v", "rec", "reg", "seq", "prev", "at", "evidence", "retention", "sealed", "statement", "dsse"]);
 const HOUR = /^([0-9]{4})-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3])Z$/;
+const MEMBERS = {
+  v: anyText,
+  rec: recId,
+  reg: matching(/^[a-z][a-z0-9-]{0,63}$/, "the name of a register"),
+  seq: integer(1),
+  "prev?": integer(),
+  at: anyText,
+  evidence: oneOf(...EVIDENCE_LEVELS),
+  retention: oneOf(...RETENTIONS),
+  "sealed?": anything,
+  "statement?": anything,
+  "dsse?": anything,
+};
+const OUTER = object(MEMBERS);
+const OUTER_NAMES = Object.keys(MEMBERS).map((name) => name.replace("?", ""));
+const SEALED = object({ ct: digest, "blobs?": listOf(object({ sha256: digest, slot: integer() })) });
+const STATEMENT = object({
+  _type: oneOf(STATEMENT_TYPE),
+  predicate: (value) => (isObject(value) ? undefined : ": an object"),
+  predicateType: anyText,
+  subject: anything,
+});
+const SUBJECT = listOf(
+  object({ digest: object({ "sha256?": digest, "spurCommitmentV1?": digest, "spurRowsV1?": digest }), name: recId }),
+  1,
+);
+
+/** What the shapes above let through. */
+interface EntryJson extends Omit<Outer, "sealed"> {
+  readonly v: string;
+  readonly sealed?: Json;
+  readonly statement?: Json;
+  readonly dsse?: Json;
+}
+interface SealedJson {
+  readonly ct: string;
+  readonly blobs?: readonly { readonly sha256: string; readonly slot: number }[];
+}
+interface StatementJson {
+  readonly predicate: JsonObject;
+  readonly predicateType: string;
+  readonly subject: Json;
+}
+type SubjectJson = readonly {
+  readonly digest: { readonly [name in "sha256" | "spurCommitmentV1" | "spurRowsV1"]?: string };
+  readonly name: string;
+}[];
 
 /** Codes of what this version does not know: "not checked", never "fail". */
 export const UNKNOWN_CODES: readonly string[] = ["entry/version", "entry/predicate-type", "entry/unknown-register"];
@@ -58,17 +117,17 @@ export const UNKNOWN_CODES: readonly string[] = ["entry/version", "entry/predica
  * `bytes/…`, `canonical/…`, `entry/…`, `statement/…`, `dsse/…` for what is wrong.
  */
 export function parseEntry(bytes: Uint8Array): Entry {
-  const object = parseObject(bytes);
-  const outer = readOuter(object);
-  if (object["dsse"] === undefined) return { ...outer, ...parseStatement(object["statement"], outer) };
+  const { statement, dsse, ...json } = parseJson(bytes);
+  const outer = readOuter(json);
+  if (statement !== undefined) return { ...outer, ...readStatement(statement, outer) };
   if (outer.reg !== "foreign") throw new VerifyError("entry/register", "an envelope stands in register foreign");
   if (outer.sealed !== undefined) throw new VerifyError("entry/sealed", "an envelope seals nothing");
-  return { ...outer, predicate: {}, slots: 0, references: [], dsse: parseEnvelope(object["dsse"]) };
+  return { ...outer, predicate: {}, slots: 0, references: [], dsse: parseEnvelope(dsse ?? null) };
 }
 
 /** The outer members alone, for an entry whose predicate type is unknown. Throws as `parseEntry` does for them. */
 export function parseOuter(bytes: Uint8Array): Outer {
-  return readOuter(parseObject(bytes));
+  return readOuter(parseJson(bytes));
 }
 
 /** The beginning of the hour of `at`, in milliseconds since 1970. Throws `entry/hour` for an hour that no calendar has. */
@@ -82,138 +141,71 @@ export function hourMs(at: string): number {
   return ms;
 }
 
-function parseObject(bytes: Uint8Array): JsonObject {
+function parseJson(bytes: Uint8Array): EntryJson {
   if (bytes.length > MAX_ENTRY_BYTES) throw new VerifyError("entry/too-long", `${bytes.length} bytes`);
   const object = parseCanonicalObject(bytes);
   if (object["v"] !== "spur-entry/v1") throw new VerifyError("entry/version", JSON.stringify(object["v"] ?? null));
-  for (const name of Object.keys(object)) if (!OUTER.has(name)) throw new VerifyError("entry/member", name);
-  if ("statement" in object === "dsse" in object)
+  demand(OUTER, object, "entry/member", "entry");
+  if (Object.hasOwn(object, "statement") === Object.hasOwn(object, "dsse"))
     throw new VerifyError("entry/member", "exactly one of statement, dsse");
-  return object;
+  return object as unknown as EntryJson;
 }
 
-function readOuter(object: JsonObject): Outer {
-  const outer = {
-    rec: text(object, "rec", /^[0-9a-f]{32}$/),
-    reg: text(object, "reg", /^[a-z][a-z0-9-]{0,63}$/),
-    seq: count(object, "seq", 1),
-    ...(object["prev"] === undefined ? {} : { prev: count(object, "prev", 0) }),
-    at: hourOf(object),
-    evidence: word(object, "evidence", EVIDENCE_LEVELS),
-    retention: word(object, "retention", RETENTIONS),
-    ...(object["sealed"] === undefined ? {} : { sealed: parseSealed(object["sealed"]) }),
+function readOuter({ rec, reg, seq, prev, at, evidence, retention, sealed }: EntryJson): Outer {
+  hourMs(at);
+  if ((seq === 1) !== (prev === undefined)) throw new VerifyError("entry/prev", "prev is absent exactly at seq 1");
+  return {
+    ...{ rec, reg, seq, at, evidence, retention },
+    ...(prev === undefined ? {} : { prev }),
+    ...(sealed === undefined ? {} : { sealed: readSealed(sealed) }),
   };
-  if ((outer.seq === 1) !== (outer.prev === undefined)) {
-    throw new VerifyError("entry/prev", "prev is absent exactly at seq 1");
-  }
-  return outer;
 }
 
-function parseStatement(value: Json | undefined, outer: Outer) {
-  if (!isObject(value)) throw new VerifyError("statement/form", "not an object");
-  exactly(value, ["_type", "predicate", "predicateType", "subject"], "statement/form");
-  if (value["_type"] !== STATEMENT_TYPE) throw new VerifyError("statement/form", "_type is not in-toto Statement v1");
-  const { predicateType, predicate, subject } = value;
-  if (typeof predicateType !== "string" || !isObject(predicate)) throw new VerifyError("statement/form", "predicate");
+function readSealed(json: Json): SealedDigests {
+  demand(SEALED, json, "entry/sealed", "sealed");
+  const { ct, blobs } = json as unknown as SealedJson;
+  if (blobs?.every(({ slot }, i) => slot > (blobs[i - 1]?.slot ?? -1)) === false || blobs?.length === 0) {
+    throw new VerifyError("entry/sealed", "blobs are sorted by slot, and not listed where there are none");
+  }
+  return { ct: fromHex(ct), blobs: (blobs ?? []).map(({ slot, sha256 }) => ({ slot, sha256: fromHex(sha256) })) };
+}
+
+function readStatement(json: Json, outer: Outer): Omit<Entry, keyof Outer> {
+  demand(STATEMENT, json, "statement/form", "statement");
+  const { predicateType, predicate, subject } = json as unknown as StatementJson;
   // Before the register is looked at: a predicate that came later brings a register that this version does not know.
   const known = PREDICATES.get(predicateType);
   if (known === undefined) throw new VerifyError("entry/predicate-type", JSON.stringify(predicateType));
   if (known.register !== outer.reg) throw new VerifyError("entry/register", `${predicateType} in ${outer.reg}`);
-  // An outer name inside a predicate could pass for the operator's word in a careless reader.
-  for (const name of OUTER) {
-    if (Object.hasOwn(predicate, name)) throw new VerifyError("statement/outer-name", name);
-  }
-  known.shape(predicate, "predicate");
-  known.also?.(predicate);
-  const one: Json | undefined = Array.isArray(subject) && subject.length === 1 ? (subject[0] as Json) : undefined;
-  if (!isObject(one)) throw new VerifyError("statement/subject", "exactly one subject");
-  exactly(one, ["digest", "name"], "statement/subject");
-  const digests = one["digest"];
-  if (one["name"] !== outer.rec || !isObject(digests)) throw new VerifyError("statement/subject", "named by its rec");
-  const names = Object.keys(digests);
-  const allowed: string[] = [...known.digests, ...(known.slots.length > 0 ? ["spurCommitmentV1"] : [])];
+  const slots = known.slots.length;
+  // An outer name inside a predicate could pass for the operator's word in a careless reader. No shape has one; the code says why.
+  const outerName = OUTER_NAMES.some((name) => Object.hasOwn(predicate, name));
+  demand(known.shape, predicate, outerName ? "statement/outer-name" : "statement/schema", "predicate");
+
+  demand(SUBJECT, subject, "statement/subject", "subject");
+  const [one] = subject as unknown as SubjectJson;
+  if (one?.name !== outer.rec) throw new VerifyError("statement/subject", "exactly one, named by its rec");
+  const { sha256, spurCommitmentV1: commitment, spurRowsV1: rowsRoot } = one.digest;
+  const allowed: readonly string[] = slots > 0 ? [...known.digests, "spurCommitmentV1"] : known.digests;
+  const names = Object.keys(one.digest);
   if (names.length === 0 || names.some((name) => !allowed.includes(name))) {
     throw new VerifyError("statement/subject", `digests: ${names.join(", ")}`);
   }
-  const sealed = names.includes("spurCommitmentV1");
-  if (sealed !== known.slots.length > 0 || sealed !== (outer.sealed !== undefined)) {
+  if ((commitment !== undefined) !== slots > 0 || (outer.sealed !== undefined) !== slots > 0) {
     throw new VerifyError(
       "entry/sealed",
       "commitment and ciphertext digest stand exactly where the predicate has slots",
     );
   }
-  if (outer.sealed?.blobs.some((blob) => blob.slot >= known.slots.length))
-    throw new VerifyError("entry/sealed", "slot of a blob");
-  if (names.includes("spurRowsV1") && (typeof predicate["rows"] !== "number" || !names.includes("sha256"))) {
-    throw new VerifyError(
-      "statement/subject",
-      "a rows root without the number of rows, or without the payload's digest",
-    );
+  if (outer.sealed?.blobs.some(({ slot }) => slot >= slots)) throw new VerifyError("entry/sealed", "slot of a blob");
+  if (rowsRoot !== undefined && (predicate["rows"] === undefined || sha256 === undefined)) {
+    throw new VerifyError("statement/subject", "a rows root stands beside the number of rows and the payload's digest");
   }
+  known.also?.(predicate, sha256);
   return {
-    predicateType,
-    predicate,
-    slots: known.slots.length,
-    references: referencesIn(predicate),
-    ...(sealed ? { commitment: digestOf(digests, "spurCommitmentV1") } : {}),
-    ...(names.includes("sha256") ? { sha256: digestOf(digests, "sha256") } : {}),
-    ...(names.includes("spurRowsV1") ? { rowsRoot: digestOf(digests, "spurRowsV1") } : {}),
+    ...{ predicateType, predicate, slots, references: referencesIn(predicate) },
+    ...(commitment === undefined ? {} : { commitment: fromHex(commitment) }),
+    ...(sha256 === undefined ? {} : { sha256: fromHex(sha256) }),
+    ...(rowsRoot === undefined ? {} : { rowsRoot: fromHex(rowsRoot) }),
   };
-}
-
-function parseSealed(value: Json): SealedDigests {
-  if (!isObject(value)) throw new VerifyError("entry/sealed", "not an object");
-  exactly(value, "blobs" in value ? ["blobs", "ct"] : ["ct"], "entry/sealed");
-  const blobs: Json = value["blobs"] ?? [];
-  if (!Array.isArray(blobs) || ("blobs" in value && blobs.length === 0)) throw new VerifyError("entry/sealed", "blobs");
-  let last = -1;
-  return {
-    ct: digestOf(value, "ct"),
-    blobs: (blobs as readonly Json[]).map((blob) => {
-      if (!isObject(blob)) throw new VerifyError("entry/sealed", "blobs");
-      exactly(blob, ["sha256", "slot"], "entry/sealed");
-      const slot = blob["slot"];
-      if (typeof slot !== "number" || slot <= last) throw new VerifyError("entry/sealed", "blobs sorted by slot");
-      last = slot;
-      return { slot, sha256: digestOf(blob, "sha256") };
-    }),
-  };
-}
-
-function exactly(object: JsonObject, names: readonly string[], code: string): void {
-  const found = Object.keys(object);
-  if (found.length !== names.length || names.some((name) => !Object.hasOwn(object, name))) {
-    throw new VerifyError(code, `members ${found.join(", ")}; wanted ${names.join(", ")}`);
-  }
-}
-
-function digestOf(object: JsonObject, name: string): Uint8Array {
-  const value = object[name];
-  if (typeof value !== "string" || value.length !== 64) throw new VerifyError("entry/digest", name);
-  return fromHex(value);
-}
-
-function text(object: JsonObject, name: string, form: RegExp): string {
-  const value = object[name];
-  if (typeof value !== "string" || !form.test(value)) throw new VerifyError("entry/member", name);
-  return value;
-}
-
-function word<T extends string>(object: JsonObject, name: string, words: readonly T[]): T {
-  const value = object[name];
-  if (!words.includes(value as T)) throw new VerifyError("entry/member", name);
-  return value as T;
-}
-
-function hourOf(object: JsonObject): string {
-  const at = object["at"];
-  if (typeof at !== "string") throw new VerifyError("entry/member", "at");
-  hourMs(at);
-  return at;
-}
-
-function count(object: JsonObject, name: string, min: number): number {
-  const value = object[name];
-  if (typeof value !== "number" || value < min) throw new VerifyError("entry/member", name);
-  return value;
 }

@@ -15,6 +15,6 @@ export interface Predicate {
   readonly shape: Shape;
   /** Which predicate types a reference under this member may point to. */
   readonly targets: { readonly [role: string]: readonly string[] };
-  /** What the shape alone cannot say; throws like a shape. */
-  readonly also?: (predicate: JsonObject) => void;
+  /** What the shape alone cannot say; `sha256` is the subject's plain digest. Throws `statement/…`. */
+  readonly also?: (predicate: JsonObject, sha256: string | undefined) => void;
 }

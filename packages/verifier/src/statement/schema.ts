@@ -1,75 +1,78 @@
 import { VerifyError } from "../errors.ts";
 import { isObject, type Json, type JsonObject } from "./canonical.ts";
 
-/** Checks one public value; throws `statement/schema` naming the path. There is no shape for a free string: a leaf is public for ever. */
-export type Shape = (value: Json, path: string) => void;
+/** What is wrong with a value: the path inside it and what was wanted there, as ".last[2].seq: …"; undefined if it has the shape. */
+export type Shape = (value: Json) => string | undefined;
 
-function refuse(path: string, wanted: string): never {
-  throw new VerifyError("statement/schema", `${path}: ${wanted}`);
+/** Throws with the caller's code unless the value, which he calls `name`, has the shape. */
+export function demand(shape: Shape, value: Json, code: string, name: string): void {
+  const wrong = shape(value);
+  if (wrong !== undefined) throw new VerifyError(code, name + wrong);
 }
+
+/** A text of one form. */
+export function matching(form: RegExp, wanted: string): Shape {
+  return (value) => (typeof value === "string" && form.test(value) ? undefined : `: ${wanted}`);
+}
+
+/** Any text: for files and envelopes. In a predicate there is no free string, since a leaf is public for ever. */
+export const anyText: Shape = matching(/^/, "a text");
+
+/** Looked at by somebody else. */
+export const anything: Shape = () => undefined;
 
 /** One of a fixed list of words. */
 export function oneOf(...words: readonly string[]): Shape {
-  return (value, path) => {
-    if (typeof value !== "string" || !words.includes(value)) refuse(path, `one of ${words.join(", ")}`);
-  };
+  return (value) => (words.includes(value as string) ? undefined : `: one of ${words.join(", ")}`);
 }
 
 /** A whole number from `min` to `max`. */
 export function integer(min = 0, max = Number.MAX_SAFE_INTEGER): Shape {
-  return (value, path) => {
+  return (value) =>
     // Canonical JSON has no fractions; a trust file is written by hand and may have.
-    if (typeof value !== "number" || !Number.isSafeInteger(value) || value < min || value > max) {
-      refuse(path, `a whole number from ${min} to ${max}`);
-    }
-  };
+    typeof value === "number" && Number.isSafeInteger(value) && value >= min && value <= max
+      ? undefined
+      : `: a whole number from ${min} to ${max}`;
 }
 
-const DECIMAL = /^-?(0|[1-9][0-9]{0,17})(\.[0-9]{1,18})?$/;
-
 /** A decimal as a string (formats §1); "-0" and "-0.00" are refused. */
-export const decimal: Shape = (value, path) => {
-  if (typeof value !== "string" || !DECIMAL.test(value) || /^-0(\.0+)?$/.test(value)) refuse(path, "a decimal string");
-};
+export const decimal = matching(/^(?!-0(\.0+)?$)-?(0|[1-9][0-9]{0,17})(\.[0-9]{1,18})?$/, "a decimal string");
 
 /** 64 lower-case hex digits. */
-export const digest: Shape = (value, path) => {
-  if (typeof value !== "string" || !/^[0-9a-f]{64}$/.test(value)) refuse(path, "64 hex digits");
-};
+export const digest = matching(/^[0-9a-f]{64}$/, "64 hex digits");
 
 /** 8 lower-case hex digits: the key ID of a signed note. */
-export const keyId: Shape = (value, path) => {
-  if (typeof value !== "string" || !/^[0-9a-f]{8}$/.test(value)) refuse(path, "8 hex digits");
-};
+export const keyId = matching(/^[0-9a-f]{8}$/, "8 hex digits");
 
-/** A reference `{"index":…,"rec":…}` to an earlier entry. What type that entry has is judged where the edge is followed. */
-export const reference: Shape = (value, path) => {
-  if (!isReference(value)) refuse(path, "a reference {index, rec}");
-};
+/** 32 lower-case hex digits: a record id. */
+export const recId = matching(/^[0-9a-f]{32}$/, "32 hex digits");
 
 /** A list of at most `max` values of one shape. */
 export function listOf(shape: Shape, max = 1024): Shape {
-  return (value, path) => {
-    if (!Array.isArray(value) || value.length > max) return refuse(path, `a list of at most ${max}`);
-    value.forEach((item, i) => {
-      shape(item as Json, `${path}[${i}]`);
-    });
+  return (value) => {
+    if (!Array.isArray(value) || value.length > max) return `: a list of at most ${max}`;
+    for (let i = 0; i < value.length; i++) {
+      const wrong = shape(value[i] as Json);
+      if (wrong !== undefined) return `[${i}]${wrong}`;
+    }
+    return undefined;
   };
 }
 
 /** An object with exactly these members; a name that ends in `?` may be absent. */
 export function object(members: Record<string, Shape>): Shape {
-  const wanted = new Map(
-    Object.entries(members).map(([name, shape]) => [name.replace("?", ""), { shape, optional: name.endsWith("?") }]),
-  );
-  return (value, path) => {
-    if (!isObject(value)) return refuse(path, "an object");
-    for (const name of Object.keys(value)) if (!wanted.has(name)) refuse(`${path}.${name}`, "no such member");
-    for (const [name, { shape, optional }] of wanted) {
-      const member = Object.hasOwn(value, name) ? value[name] : undefined;
-      if (member !== undefined) shape(member, `${path}.${name}`);
-      else if (!optional) refuse(`${path}.${name}`, "missing");
+  const shapes = new Map(Object.entries(members).map(([name, shape]) => [name.replace("?", ""), shape]));
+  const required = Object.keys(members).filter((name) => !name.endsWith("?"));
+  return (value) => {
+    if (!isObject(value)) return ": an object";
+    for (const name of Object.keys(value)) {
+      const shape = shapes.get(name);
+      if (shape === undefined) return `.${name}: no such member`;
+      const wrong = shape(value[name] as Json);
+      if (wrong !== undefined) return `.${name}${wrong}`;
     }
+    const missing = required.find((name) => !Object.hasOwn(value, name));
+    return missing === undefined ? undefined : `.${missing}: missing`;
   };
 }
 
@@ -79,25 +82,19 @@ export interface Reference {
   readonly index: number;
 }
 
-function isReference(value: Json): boolean {
-  return (
-    isObject(value) &&
-    Object.keys(value).length === 2 &&
-    typeof value["rec"] === "string" &&
-    /^[0-9a-f]{32}$/.test(value["rec"]) &&
-    typeof value["index"] === "number" &&
-    value["index"] >= 0
-  );
-}
+/** A reference `{"index":…,"rec":…}`. What type that entry has is judged where the edge is followed. */
+export const reference = object({ index: integer(), rec: recId });
 
-/** Every reference inside a predicate, with the member it stands under ("sources", "order", …). */
+/** Every reference inside a predicate of a known shape, with the member it stands under ("sources", "order", …). */
 export function referencesIn(predicate: JsonObject): { role: string; target: Reference }[] {
   const found: { role: string; target: Reference }[] = [];
   const walk = (value: Json, role: string): void => {
-    if (isReference(value)) found.push({ role, target: value as unknown as Reference });
-    else if (Array.isArray(value)) for (const item of value) walk(item as Json, role);
-    else if (isObject(value)) for (const [name, member] of Object.entries(value)) walk(member, name);
+    if (typeof value !== "object" || value === null) return;
+    if (Array.isArray(value)) for (const item of value) walk(item as Json, role);
+    // No shape of ours but a reference has a member of this name.
+    else if (Object.hasOwn(value, "rec")) found.push({ role, target: value as unknown as Reference });
+    else for (const name of Object.keys(value)) walk((value as JsonObject)[name] as Json, name);
   };
-  for (const [name, member] of Object.entries(predicate)) walk(member, name);
+  walk(predicate, "");
   return found;
 }

@@ -105,11 +105,10 @@ function readThreshold(word: string, members: number, bad: (why: string) => Veri
 /** Whether the witnesses that cosigned (by their names in the policy) are a quorum; undefined where the policy wants none. */
 export function quorumMet(policy: Policy, cosigned: ReadonlySet<string>): boolean | undefined {
   if (policy.quorum === undefined) return undefined;
-  // No cycle is possible: a group holds names defined above it. Each is in one group at most, so this visits each once.
-  const met = (name: string): boolean => {
-    const group = policy.groups.get(name);
-    if (group === undefined) return cosigned.has(name);
-    return group.members.filter(met).length >= group.threshold;
-  };
-  return met(policy.quorum);
+  // A group holds names defined above it, so one pass in order is enough, however deep they stand in one another.
+  const met = new Set(cosigned);
+  for (const [name, { threshold, members }] of policy.groups) {
+    if (members.filter((member) => met.has(member)).length >= threshold) met.add(name);
+  }
+  return met.has(policy.quorum);
 }

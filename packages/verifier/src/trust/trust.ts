@@ -3,7 +3,7 @@ import { VerifyError } from "../errors.ts";
 import { CHECKS, type CheckName } from "../evidence/report.ts";
 import { formatVkey, parseVkey, TYPE_COSIGNATURE_V1, type VerifierKey } from "../note/note.ts";
 import { isObject, type Json, type JsonObject } from "../statement/canonical.ts";
-import { integer, listOf, object, type Shape } from "../statement/schema.ts";
+import { anyText, demand, integer, listOf, matching, object } from "../statement/schema.ts";
 import { parsePolicy, type Policy } from "./policy.ts";
 
 const MAX_TRUST = 1_048_576;
@@ -31,21 +31,13 @@ export const NO_TRUST: Trust = {
   blocks: [],
 };
 
-const hex =
-  (bytes: number): Shape =>
-  (value, path) => {
-    if (typeof value !== "string" || !new RegExp(`^0x[0-9a-f]{${2 * bytes}}$`).test(value)) {
-      throw new VerifyError("statement/schema", `${path}: 0x and ${2 * bytes} lower-case hex digits`);
-    }
-  };
-const aString: Shape = (value, path) => {
-  if (typeof value !== "string") throw new VerifyError("statement/schema", `${path}: a text`);
-};
+const hex = (bytes: number) =>
+  matching(new RegExp(`^0x[0-9a-f]{${2 * bytes}}$`), `0x and ${2 * bytes} lower-case hex digits`);
 const SHAPE = object({
-  format: aString,
-  policy: aString,
-  "statementKeys?": listOf(aString),
-  "require?": listOf(aString),
+  format: anyText,
+  policy: anyText,
+  "statementKeys?": listOf(anyText),
+  "require?": listOf(anyText),
   "maxAgeHours?": integer(1, 1_000_000),
   "contracts?": listOf(object({ chainId: integer(1), address: hex(20), codeHash: hex(32) })),
   "blocks?": listOf(object({ chainId: integer(1), number: integer(), hash: hex(32) })),
@@ -61,11 +53,7 @@ export function parseTrust(bytes: Uint8Array): Trust {
   if (!isObject(value)) throw new VerifyError("trust/format", "not an object");
   if (value["format"] !== "spur-trust/v1")
     throw new VerifyError("trust/version", JSON.stringify(value["format"] ?? null));
-  try {
-    SHAPE(value, "trust");
-  } catch (error) {
-    throw new VerifyError("trust/format", error instanceof VerifyError ? error.detail : "shape", { cause: error });
-  }
+  demand(SHAPE, value, "trust/format", "trust");
   const file = value as unknown as TrustFile;
   for (const name of file.require ?? []) {
     if (!CHECKS.includes(name)) throw new VerifyError("trust/require", `${name}; known: ${CHECKS.join(", ")}`);

@@ -13,7 +13,7 @@ export function checkEntries(
   findings: Findings,
 ): ReadonlyMap<number, Held> {
   const held = new Map<number, Held>();
-  const indexOf = new Map<string, number>();
+  const byRec = new Map<string, { index: number; positions: number[] }>();
   // Or leaving out the only entry would leave a file in which nothing is wrong.
   if (evidence.entries.length === 0) findings.notChecked("inclusion", "inclusion/none");
   for (const one of evidence.entries) {
@@ -29,9 +29,13 @@ export function checkEntries(
     }
     const { outer, entry } = read(one, findings, positions);
     if (outer !== undefined) {
-      const other = indexOf.get(outer.rec);
-      if (other !== undefined) positions.push(findings.fail("entry", "entry/twice", { index, other, rec: outer.rec }));
-      indexOf.set(outer.rec, index);
+      const other = byRec.get(outer.rec);
+      byRec.set(outer.rec, { index, positions });
+      if (other !== undefined) {
+        const twice = findings.fail("entry", "entry/twice", { index, other: other.index, rec: outer.rec });
+        positions.push(twice);
+        other.positions.push(twice); // neither of them is to be built on
+      }
       if (outer.evidence === "reported") findings.notChecked("claim", "claim/reported", { index });
       if (outer.evidence === "imported") findings.notChecked("claim", "claim/imported", { index });
     }

@@ -7,10 +7,13 @@ import { auditCommand, type Edge, type Edges, type Held } from "./checked.ts";
 /** Every reference of every entry: it holds only if the entry at that index is in the file, has that rec, and is of a type that may stand there. */
 export function checkReferences(held: ReadonlyMap<number, Held>, origin: string, findings: Findings): Edges {
   const [out, into] = [new Map<number, Edge[]>(), new Map<number, Edge[]>()];
+  const byRec = new Map([...held.values()].flatMap(({ index, outer }) => (outer ? [[outer.rec, index]] : [])));
   for (const { index, entry } of held.values()) {
     for (const { role, target } of entry?.references ?? []) {
       const other = held.get(target.index);
-      const error = entry && wrong(entry, index, role, target, other);
+      // The record that is meant may be in the file, at another index: a decision that names none would be overlooked otherwise.
+      const elsewhere = (byRec.get(target.rec) ?? target.index) !== target.index;
+      const error = elsewhere ? "reference/rec" : entry && wrong(entry, index, role, target, other);
       const values = { index, role, target: target.index };
       const known = other?.entry !== undefined;
       const finding =

@@ -1,15 +1,18 @@
+import { toHex } from "../../bytes.ts";
 import { VerifyError } from "../../errors.ts";
-import type { Json, JsonObject } from "../canonical.ts";
-import { integer, listOf, object } from "../schema.ts";
+import { sha256 } from "../../hash.ts";
+import { canonicalBytes, type Json, type JsonObject } from "../canonical.ts";
+import { integer, listOf, matching, object } from "../schema.ts";
 import type { Predicate } from "../predicate.ts";
 import { REGISTERS } from "../registers.ts";
 
 /** A later version of Spur has registers that this one does not know: its closings are "not checked", they are not wrong. */
-function registerName(value: Json, path: string): void {
-  if (typeof value !== "string" || !/^[a-z][a-z0-9-]{0,63}$/.test(value)) {
-    throw new VerifyError("statement/schema", `${path}: the name of a register`);
+function registerName(value: Json): string | undefined {
+  const wrong = matching(/^[a-z][a-z0-9-]{0,63}$/, "the name of a register")(value);
+  if (wrong === undefined && !REGISTERS.includes(value as string)) {
+    throw new VerifyError("entry/unknown-register", value as string);
   }
-  if (!REGISTERS.includes(value)) throw new VerifyError("entry/unknown-register", value);
+  return wrong;
 }
 
 /**
@@ -26,7 +29,7 @@ export const registers: Predicate = {
     last: listOf(object({ name: registerName, seq: integer(1), index: integer() }), 256),
   }),
   targets: {},
-  also(predicate) {
+  also(predicate, digest) {
     const size = predicate["size"] as number;
     let before = "";
     for (const one of predicate["last"] as readonly JsonObject[]) {
@@ -37,6 +40,9 @@ export const registers: Predicate = {
       if (index >= size || seq > index + 1)
         throw new VerifyError("statement/schema", `${name}: ${seq} entries up to ${index}`);
       before = name;
+    }
+    if (toHex(sha256(canonicalBytes(predicate))) !== digest) {
+      throw new VerifyError("statement/subject", "sha256 is not that of the predicate");
     }
   },
 };
