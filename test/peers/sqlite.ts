@@ -71,10 +71,12 @@ interface Started {
 }
 
 /** `spur up` in a process of its own. */
-function start(data: string, upstream: string): Promise<Started> {
+async function start(data: string, upstream: string): Promise<Started> {
   const args = [CLI, "up", "--data", data, "--port", "0", "--upstream", upstream, "--publish-every", "1", "--json"];
   const child = spawn(process.execPath, args, { cwd: join(data, ".."), stdio: ["ignore", "pipe", "inherit"] });
-  return new Promise((resolve, reject) => {
+  // A start that does not end is a finding, too.
+  const patience = setTimeout(() => child.kill("SIGKILL"), 30_000);
+  return new Promise<Started>((resolve, reject) => {
     let text = "";
     child.stdout.on("data", (bytes: Buffer) => {
       text += bytes.toString("utf8");
@@ -89,6 +91,8 @@ function start(data: string, upstream: string): Promise<Started> {
     child.once("exit", (code) => {
       reject(new Error(`spur up ended with ${code}: ${text}`));
     });
+  }).finally(() => {
+    clearTimeout(patience);
   });
 }
 

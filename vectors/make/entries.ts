@@ -24,6 +24,7 @@ export function entryOf(example: Example): Members {
   const digest: { [name: string]: Json } = {};
   if (example.sealed) digest["spurCommitmentV1"] = fakeDigest(`commitment ${example.name}`);
   for (const name of example.digests ?? []) digest[name] = fakeDigest(`${name} ${example.name}`);
+  if (example.name === "registers") digest["sha256"] = hex(sha256(utf8(canonical(example.predicate))));
   const seq = example.seq ?? 2;
   return {
     v: "spur-entry/v1",
@@ -287,8 +288,8 @@ const invalid: Wrong[] = [
   wrong("sealed missing", "the predicate has slots", "entry/sealed", set(output, ["sealed"], undefined)),
   wrong("sealed without slots", "the predicate seals nothing", "entry/sealed", set(example("key"), ["sealed"], { ct: fakeDigest("x") })),
   wrong("sealed with an unknown member", "closed", "entry/sealed", set(output, ["sealed", "iv"], 0)),
-  wrong("digest of the ciphertext too short", "32 bytes in hex", "entry/digest", set(output, ["sealed", "ct"], "00")),
-  wrong("digest of the ciphertext in upper case", "hex is lower case", "bytes/hex", set(output, ["sealed", "ct"], fakeDigest("x").toUpperCase())),
+  wrong("digest of the ciphertext too short", "32 bytes in hex", "entry/sealed", set(output, ["sealed", "ct"], "00")),
+  wrong("digest of the ciphertext in upper case", "hex is lower case", "entry/sealed", set(output, ["sealed", "ct"], fakeDigest("x").toUpperCase())),
   wrong("empty list of blobs", "absent is absent", "entry/sealed", set(output, ["sealed", "blobs"], [])),
   wrong("blobs unsorted", "sorted by slot", "entry/sealed", set(output, ["sealed", "blobs"], [{ slot: 1, sha256: fakeDigest("b1") }, { slot: 0, sha256: fakeDigest("b0") }])),
   wrong("two blobs for a slot", "one value per slot", "entry/sealed", set(output, ["sealed", "blobs"], [{ slot: 1, sha256: fakeDigest("b1") }, { slot: 1, sha256: fakeDigest("b0") }])),
@@ -313,8 +314,8 @@ const invalid: Wrong[] = [
   wrong("model with its file's digest but no commitment", "the predicate has slots", "entry/sealed", set(example("model"), digests("spurCommitmentV1"), undefined)),
   wrong("commitment without slots", "the predicate seals nothing", "statement/subject", set(example("key"), digests("spurCommitmentV1"), fakeDigest("c"))),
   wrong("unknown digest", "a fixed list", "statement/subject", set(example("key"), digests("md5"), "00")),
-  wrong("commitment of 31 bytes", "32 bytes", "entry/digest", set(output, digests("spurCommitmentV1"), fakeDigest("c").slice(2))),
-  wrong("commitment in upper case", "hex is lower case", "bytes/hex", set(output, digests("spurCommitmentV1"), fakeDigest("c").toUpperCase())),
+  wrong("commitment of 31 bytes", "32 bytes", "statement/subject", set(output, digests("spurCommitmentV1"), fakeDigest("c").slice(2))),
+  wrong("commitment in upper case", "hex is lower case", "statement/subject", set(output, digests("spurCommitmentV1"), fakeDigest("c").toUpperCase())),
   wrong("rows root without the payload's digest", "the payload is found by it", "statement/subject", set(example("dataset"), digests("sha256"), undefined)),
   wrong("envelope null", "absent is absent", "dsse/form", set(envelope(), ["dsse"], null)),
   wrong("rows root without the number of rows", "a row's proof needs the tree's size", "statement/subject", set(example("source"), digests("spurRowsV1"), fakeDigest("rows"))),
@@ -359,6 +360,7 @@ const invalid: Wrong[] = [
   wrong("closing lists an index that is not below its own", "it closes what stands before it", schema, set(example("registers"), predicate("last", 1, "index"), OWN_INDEX)),
   wrong("closing lists more entries than fit", "17 entries end at index 16 or later", schema, set(example("registers"), predicate("last", 1, "index"), 15)),
   wrong("closing with seq 0", "empty registers are left out", schema, set(example("registers"), predicate("last", 0, "seq"), 0)),
+  wrong("closing whose subject is another predicate", "sha256 is that of its own canonical predicate", "statement/subject", set(example("registers"), digests("sha256"), fakeDigest("another closing"))),
   wrong("closing lists the index as text", "a number", schema, set(example("registers"), predicate("last", 0, "index"), "1")),
   // Envelope
   wrong("envelope in another register", "envelopes stand in register foreign", "entry/register", set(envelope(), ["reg"], "models")),
@@ -406,7 +408,7 @@ export const entryVectors = {
     valid("dataset without sources", set(example("dataset"), predicate("sources"), [])),
     valid("source with rows", set(set(example("source"), predicate("rows"), 3), digests("spurRowsV1"), fakeDigest("rows"))),
     valid("foreign statement of an unlisted type", set(set(example("foreign"), predicate("predicateType"), "other"), predicate("signer"), undefined)),
-    valid("closing of an empty log", set(set(example("registers"), predicate("last"), []), predicate("size"), 0)),
+    valid("closing of an empty log", set(set(example("registers"), ["statement", "predicate"], { size: 0, last: [] }), digests("sha256"), hex(sha256(utf8(canonical({ size: 0, last: [] })))))),
     valid("foreign envelope", envelope()),
     { name: "65,535 bytes", index: OWN_INDEX, rule: longEnvelope(65_535), references: [] },
   ],

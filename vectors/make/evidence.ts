@@ -138,6 +138,7 @@ const invalid = [
   // What an honest file shows of a dishonest log
   whole("a reference to a later entry", "references go back", "fail", "reference", q5Of(dishonest("output", { forge: (e) => statementOf(e, ["predicate", "deployment", "index"], 11) }))),
   whole("a reference to another record", "index and rec must fit", "fail", "reference", q5Of(dishonest("decision", { forge: (e) => statementOf(e, ["predicate", "output", "rec"], fakeRec("nobody")) }))),
+  whole("a reference to a record that stands elsewhere in the file", "index and rec must fit, whether or not that index is shown", "fail", "reference", q5Of(dishonest("decision", { forge: (e) => statementOf(e, ["predicate", "output", "index"], 4) }))),
   whole("a reference to a record of another type", "a decision decides on an output", "fail", "reference", q5Of(dishonest("decision", { forge: (e) => statementOf(e, ["predicate", "output"], { index: 8, rec: fakeRec("log deployment") }) }))),
   whole("a free text in a leaf", "only words of a list", "fail", "entry", q5Of(dishonest("output", { forge: (e) => statementOf(e, ["predicate", "outcome"], "he asked about his illness") }))),
   whole("an outer name in a predicate", "it could pass for the operator's word", "fail", "entry", q5Of(dishonest("output", { forge: (e) => statementOf(e, ["predicate", "evidence"], "observed") }))),
@@ -146,6 +147,7 @@ const invalid = [
   whole("a predecessor that is another register's", "prev is the register's entry before", "fail", "register", q5Of(dishonest("decision", { forge: (e) => set(set(e, ["seq"], 2), ["prev"], 10) }))),
   whole("a closing that leaves an entry out", "every other register", "fail", "closing", q5Of(dishonest("closing", { predicate: (_, index, last) => ({ size: index, last: last.filter((one) => one["name"] !== "outputs") }) }))),
   whole("a closing that tells another number", "last seq of each register", "fail", "closing", q5Of(dishonest("closing", { predicate: (_, index, last) => ({ size: index, last: last.map((one) => (one["name"] === "outputs" ? { ...one, seq: 2 } : one)) }) }))),
+  whole("a closing whose subject is another predicate", "sha256 is that of its own canonical predicate", "fail", "entry", q5Of(dishonest("closing", { forge: (e) => statementOf(e, ["subject", 0, "digest", "sha256"], "00".repeat(32)) }))),
   whole("a closing of another size", "it closes what stands before it", "fail", "closing", q5Of(dishonest("closing", { predicate: (_, index, last) => ({ size: index + 1, last }) }))),
   whole("an entry an hour after a witness saw it", "at is later than the first cosignature + 5 min", "fail", "time", q5Of(dishonest("output", { at: "2026-11-22T05Z" })), "log and witness"),
   whole("a predicate of a later version", "unknown is not wrong, and never good", "not-checked", "entry", q5Of(dishonest("policy", { forge: (e) => statementOf(e, ["predicateType"], "spur:policy/v2") }))),

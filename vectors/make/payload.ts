@@ -352,6 +352,7 @@ export const rowsVectors = {
     wrongRow("another row's text", "does not recompute", "opening/row", { value: hex(utf8("9")) }),
     wrongRow("another row's place", "the place is in the path", "opening/row", { row: 3 }),
     wrongRow("row with its newline", "the newline does not belong to the row", "opening/row", { value: hex(utf8("3\n")) }),
+    { ...wrongRow("two lines as one row", "a newline ends a row, whatever root somebody made of it", "opening/row", { row: 0, value: hex(utf8("1\n2")), path: [hex(seven.leaves[1]!)] }, 2), rowsRoot: hex(treeRoot([leafHash(utf8("1\n2")), seven.leaves[1]!])) },
     wrongRow("row 7 of 7", "counted from 0", "opening/row", { row: 7 }),
     wrongRow("path too short", "the number of rows fixes its length", "proof/length", { path: rowOpening(2, seven.leaves, seven.rows).path.slice(1) }),
     wrongRow("number of rows differs", "it comes from the entry", "proof/length", {}, 9),

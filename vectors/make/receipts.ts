@@ -1,6 +1,6 @@
 import { set } from "./entries.ts";
 import { bases, trust } from "./evidence.ts";
-import { b64, canonical, fake, fakeRec, flip, logKey, otherKey, receiptsKey, signatureLine, signer, utf8, type Json, type Signer } from "./lib.ts";
+import { b64, canonical, fake, fakeRec, flip, logKey, otherKey, receiptsKey, signatureLine, signer, utf8, witness2Key, type Json, type Signer } from "./lib.ts";
 import { receiptText } from "./log.ts";
 import { dishonest, drafts, EXIT, log, makeFile, makeLog, q5Of, request, rowMember, slotMember, swapped, type Expected, type Members } from "./small-log.ts";
 import { trustText } from "./trust.ts";
@@ -21,11 +21,21 @@ const goodReceipt = receiptFile(receiptOf(outputIndex, log.leaves[outputIndex]!,
 const receiptNote = goodReceipt["note"] as string;
 const otherLog = dishonest("output", { slots: [request, { text: "something else" }, null, null, null, null, null, null] });
 const retired = makeLog([...drafts.slice(0, 2), { ...drafts[1]!, label: "receipts key retired", predicate: () => ({ purpose: "receipts", algorithm: "ed25519", state: "retired" }) }, ...drafts.slice(2)]);
+const reported = makeLog(drafts.map((draft) => (draft.label === "receipts key" ? { ...draft, evidence: "reported" } : draft)));
+const unread = dishonest("output", { forge: (e) => set(e, ["v"], "spur-entry/v2") });
+const unreadReceipt = receiptFile(receiptOf(outputIndex, unread.leaves[outputIndex]!, outputCommitment));
+const decisionIndex = log.indexOf("decision");
+const decisionReceipt = receiptFile(
+  signedNote(receiptText(fakeRec("log decision"), decisionIndex, log.leaves[decisionIndex]!, log.sealed.get("decision")!.commitment)),
+  [],
+);
 const shown = {
   answer: bases.answer,
   lineage: bases.lineage,
   "another answer at its place": canonical(q5Of(otherLog)),
   "receipts key retired before": canonical(makeFile({ of: retired, ask: "lineage" })),
+  "receipts key brought by a client": canonical(makeFile({ of: reported, ask: "lineage" })),
+  "an entry of a later version at its place": canonical(q5Of(unread)),
 };
 const retiredReceipt = receiptFile(receiptOf(retired.indexOf("output"), retired.leaves[retired.indexOf("output")]!, outputCommitment), []);
 const logLineTrust = `log ${logKey.vkey}\nquorum none\n`;
@@ -34,6 +44,8 @@ const receiptTrust = {
   log: trust.log,
   "log and receipts": trustText(logLineTrust, { statementKeys: [receiptsKey.vkey] }),
   receipts: trustText("quorum none\n", { statementKeys: [receiptsKey.vkey] }),
+  "receipts and an absent witness": trustText(`log ${logKey.vkey}\nwitness two ${witness2Key.vkey}\nquorum two\n`, { statementKeys: [receiptsKey.vkey] }),
+  "receipts, and a time is required": trustText(logLineTrust, { statementKeys: [receiptsKey.vkey], require: ["time"] }),
 };
 type ReceiptOptions = { readonly evidence?: keyof typeof shown; readonly trust?: keyof typeof receiptTrust };
 function receiptVector(name: string, why: string, verdict: Expected, file: Json | string, options: ReceiptOptions = {}) {
@@ -54,6 +66,7 @@ export const receiptFileVectors = {
     receiptVector("receipt, and evidence that the log kept it", "", "pass", goodReceipt, { evidence: "answer" }),
     receiptVector("the log announced the receipts key", "", "pass", goodReceipt, { evidence: "lineage", trust: "log" }),
     receiptVector("receipt without openings", "", "pass", receiptFile(receiptNote, []), { evidence: "answer" }),
+    receiptVector("a witness is wanted, and no evidence handed in that one could have seen", "", "pass", goodReceipt, { trust: "receipts and an absent witness" }),
     receiptVector("receipt alone: whether the log kept it is not shown", "", "pass", goodReceipt),
   ],
   invalid: [
@@ -61,6 +74,12 @@ export const receiptFileVectors = {
     badReceipt("receipts key neither trusted nor announced in the file", "signer unknown", goodReceipt, "not-checked", { evidence: "answer", trust: "log" }),
     badReceipt("receipts key retired before it signed", "the log took it back", retiredReceipt, "not-checked", { evidence: "receipts key retired before", trust: "log" }),
     badReceipt("evidence of a log that nobody trusts", "it shows nothing, and was handed in to show that the log kept its word", goodReceipt, "not-checked", { evidence: "answer", trust: "receipts" }),
+    badReceipt("evidence without the witnesses that the caller wants", "a tree that nobody else was shown confirms nothing", goodReceipt, "not-checked", { evidence: "answer", trust: "receipts and an absent witness" }),
+    badReceipt("a check that the caller requires of everything", "nothing here has a time", goodReceipt, "not-checked", { trust: "receipts, and a time is required" }),
+    badReceipt("receipts key that a client brought into the log", "the log did not announce it", receiptFile(receiptOf(outputIndex, reported.leaves[outputIndex]!, outputCommitment)), "not-checked", { evidence: "receipts key brought by a client", trust: "log" }),
+    badReceipt("the log holds the promised bytes, and this version cannot read them", "rec and commitment are unknown", unreadReceipt, "not-checked", { evidence: "an entry of a later version at its place" }),
+    badReceipt("a receipt for a decision", "receipts are for outputs", decisionReceipt),
+    badReceipt("a negative index", "no place in a log", receiptFile(receiptOf(-5, log.leaves[outputIndex]!, outputCommitment), []), "fail", {}),
     badReceipt("the log holds another answer at that place", "operator signed both: proof of misbehaviour", receiptFile(receiptNote, []), "fail", { evidence: "another answer at its place" }),
     badReceipt("another response", "one value per slot", set(goodReceipt, ["opened", 1, "value"], b64(utf8("x")))),
     badReceipt("openings unsorted", "rising by slot", swapped(goodReceipt, "opened", 0, 1)),

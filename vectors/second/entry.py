@@ -1,5 +1,6 @@
 """Entries and the predicates they carry."""
 import datetime
+import hashlib
 import re
 
 from . import Refused, Unknown, canonical, need
@@ -369,6 +370,9 @@ def read_statement(entry, statement):
     need(("spurCommitmentV1" in digests) == (slots > 0), "commitment")
     need(("sealed" in entry.outer) == (slots > 0), "sealed")
     need("spurRowsV1" not in digests or ("rows" in predicate and "sha256" in digests), "rows root alone")
+    if name == "registers":
+        own = hashlib.sha256(canonical.write(predicate).encode()).hexdigest()
+        need(digests["sha256"] == own, "sha256 of another predicate")
     blobs = entry.outer["sealed"].get("blobs", []) if slots else []
     need(all(one["slot"] < slots for one in blobs), "blob of no slot")
     entry.type, entry.predicate, entry.slots, entry.digests = kind, predicate, slots, digests

@@ -9,6 +9,7 @@ from .questions import PROVEN, RECORDED, state
 from .tree import check_inclusion, leaf_hash
 
 MAX_BYTES = 64 * 1024 * 1024
+MAX_ITEMS = 65_536
 ASKS = [f"Q{i}" for i in range(1, 10)] + ["lineage"]
 REQUIRED = {"format", "log signature", "inclusion", "opening", "row"}
 PASS, FAIL, NOT_CHECKED = "pass", "fail", "not-checked"
@@ -56,6 +57,13 @@ class Report:
     def has(self, check, verdict):
         return (check, verdict) in self.findings
 
+    def sound(self):
+        """Whether all that is required holds, but for the question that the file was made to answer."""
+        bad = any(verdict == FAIL for _, verdict in self.findings)
+        return not bad and self.required - {"opening", "row"} <= {check for check, _ in self.findings} and all(
+            verdict == PASS for check, verdict in self.findings if check in self.required
+        )
+
     def verdict(self):
         if any(verdict == FAIL for _, verdict in self.findings):
             return FAIL
@@ -79,7 +87,7 @@ def hash_text(value):
 
 
 anything = lambda value: None
-HASHES = list_of(hash_text, 10**9)
+HASHES = list_of(hash_text, MAX_ITEMS)
 SLOT = members(index=whole(), slot=whole(), value_=base64_text, salt=base64_text, path=HASHES)
 ROW = members(index=whole(), row=whole(), value=base64_text, path=HASHES)
 ENTRY = members(index=whole(), entry=base64_text, proof=HASHES)
@@ -94,10 +102,10 @@ SHAPE = members(
     format=text,
     log=members(origin=text, vkey=text),
     checkpoint=text,
-    entries=list_of(ENTRY, 10**9),
-    opened=list_of(opening, 10**9),
-    registers=list_of(whole(), 10**9),
-    anchors=list_of(anything, 10**9),
+    entries=list_of(ENTRY, MAX_ITEMS),
+    opened=list_of(opening, MAX_ITEMS),
+    registers=list_of(whole(), MAX_ITEMS),
+    anchors=list_of(anything, MAX_ITEMS),
     ask=lambda value: need(value in ASKS, "unknown question"),
 )
 
@@ -250,10 +258,11 @@ def check_opening(report, one, held):
 def check_references(report, held):
     """(from, role, to) of every edge that holds, and (from, role, None) of every one that does not or cannot be seen."""
     edges = []
+    by_rec = {one.outer["rec"]: one.index for one in held.values() if one.outer}
     for one in held.values():
         for role, target in one.entry.references() if one.entry else []:
             other = held.get(target["index"])
-            wrong = target["index"] >= one.index
+            wrong = target["index"] >= one.index or by_rec.get(target["rec"], target["index"]) != target["index"]
             if other and other.outer:
                 wrong = wrong or other.outer["rec"] != target["rec"]
             if other and other.entry:

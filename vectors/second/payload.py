@@ -70,6 +70,7 @@ def check_slot(slot, value, salt, path, slots, commitment):
 
 
 def check_row(row, value, path, rows, expected):
+    need(b"\n" not in value, "a row holds no newline")
     need(root_from_inclusion(leaf_hash(value), row, rows, path) == expected, "not a row of this payload")
 
 

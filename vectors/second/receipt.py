@@ -1,18 +1,19 @@
 """Receipt files (docs/formats.md §3.4), alone or held against evidence of the log that gave them."""
 from . import Refused, Unknown, entry, need
 from .entry import list_of, members
-from .evidence import FAIL, NOT_CHECKED, PASS, Report, opening, read_file, text, verify
+from .evidence import FAIL, MAX_ITEMS, NOT_CHECKED, PASS, Report, opening, read_file, text, verify
 from .note import ED25519, Key, judge_line, read_receipt, split_note, unbase64
 from .payload import check_slot
 from .tree import sha256
 
-SHAPE = members(format=text, note=text, vkey=text, opened=list_of(opening, 10**9))
+SHAPE = members(format=text, note=text, vkey=text, opened=list_of(opening, MAX_ITEMS))
 
 
 def verify_receipt(data, trust, shown=None):
     """A receipt file, and (where `shown` holds the bytes of an evidence file) whether the log kept what it promised."""
     report = Report(trust)
     report.required = {"format", "receipt", "opening"} | ({"inclusion"} if shown else set())
+    wanted = trust.require
     try:
         file = read_file(data, "spur-receipt-file/v1", SHAPE)
         body, lines = split_note(file["note"])
@@ -31,7 +32,11 @@ def verify_receipt(data, trust, shown=None):
     log = verify(shown, trust) if shown else None
     if log is not None and (log.origin != origin or not log.trusted):
         log = None
-    report.trusted = own.vkey in {key.vkey for key in keys} or (log is not None and announced(log, own, index))
+    # A signed tree is enough to contradict a receipt; to confirm one it must be all that the caller demands of evidence.
+    sound = log is not None and log.sound()
+    if not sound:
+        report.required |= wanted
+    report.trusted = own.vkey in {key.vkey for key in keys} or (sound and announced(log, own, index))
     report.add("receipt", PASS)
     report.add("format", PASS)
     for one in file["opened"]:
@@ -44,14 +49,13 @@ def verify_receipt(data, trust, shown=None):
 
         report.run("opening", opened)
     there = log.held.get(index) if log else None
-    if there is None:
-        report.add("inclusion", NOT_CHECKED)  # whether the log kept its word
+    said = there.entry if there else None
+    promised = said is not None and (said.rec, said.type) == (rec, "spur:output/v1")
+    promised = promised and said.digests.get("spurCommitmentV1") == commitment.hex()
+    if there is not None and (there.leaf != leaf or (said is not None and not promised)):
+        report.add("inclusion", FAIL)
     else:
-        same = there.leaf == leaf
-        if there.entry:
-            same = same and there.entry.rec == rec
-            same = same and there.entry.digests.get("spurCommitmentV1") == commitment.hex()
-        report.add("inclusion", PASS if same else FAIL)
+        report.add("inclusion", PASS if promised and sound else NOT_CHECKED)  # whether the log kept its word
     return report
 
 
@@ -62,6 +66,7 @@ def announced(log, key, index):
         one.entry.predicate["state"]
         for one in log.held.values()
         if one.type == "key" and one.index < index and one.entry.predicate["purpose"] == "receipts"
+        if one.entry.evidence == "observed"
         if one.entry.digests.get("sha256") == digest
     ]
     return bool(said) and all(state == "active" for state in said)

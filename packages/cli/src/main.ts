@@ -27,7 +27,7 @@ export async function run(argv: readonly string[], io: Io): Promise<Exit> {
   let exit: Exit = 0;
   try {
     // Verified to give the same hashes as the verifier's own, and several times as fast.
-    useSha256((data) => hash("sha256", data, "buffer"));
+    useSha256(nativeSha256);
     const program = createProgram(io, (code) => (exit = code));
     if (argv.length === 0) program.outputHelp();
     else await program.parseAsync([...argv], { from: "user" });
@@ -97,4 +97,12 @@ function misused(error: CommanderError, argv: readonly string[]): { code: string
     detail: error.code === "commander.help" ? "this command has subcommands" : detail,
     hint: known ? `npx spur ${command} --help` : "npx spur --help",
   };
+}
+
+/** Through a string of one character a byte: making a Buffer of the digest takes Node longer than a short input's hash. */
+function nativeSha256(data: Uint8Array): Uint8Array {
+  const characters = hash("sha256", data, "binary");
+  const digest = new Uint8Array(characters.length);
+  for (let i = 0; i < digest.length; i++) digest[i] = characters.charCodeAt(i);
+  return digest;
 }

@@ -3,6 +3,7 @@ import { toHex } from "@spur/verifier/bytes";
 import { canonicalText, isObject, type Json, type JsonObject } from "@spur/verifier/statement/canonical";
 import { STATEMENT_TYPE } from "@spur/verifier/statement/entry";
 import { PREDICATES } from "@spur/verifier/statement/predicates";
+import { demand } from "@spur/verifier/statement/schema";
 import { VerifyError } from "@spur/verifier/errors";
 import type { CoreDraft, SealedPart } from "./core.ts";
 import type { Draft } from "./draft.ts";
@@ -40,8 +41,8 @@ export function prepare(draft: Draft, atMs: number): Prepared {
     throw invalid("record/predicate-type", `unknown predicate type ${JSON.stringify(draft.predicateType)}`);
   const predicate = withCuts(draft.predicate) as JsonObject;
   try {
-    known.shape(predicate, "predicate");
-    known.also?.(predicate);
+    demand(known.shape, predicate, "statement/schema", "predicate");
+    known.also?.(predicate, draft.digests?.sha256 === undefined ? undefined : toHex(draft.digests.sha256));
   } catch (error) {
     if (error instanceof VerifyError) throw invalid(error.code, error.detail);
     throw error;

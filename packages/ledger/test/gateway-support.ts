@@ -6,6 +6,7 @@ import { randomBytes } from "node:crypto";
 import Fastify, { type FastifyInstance } from "fastify";
 import type { JsonObject } from "@spur/verifier/statement/canonical";
 import { PREDICATES } from "@spur/verifier/statement/predicates";
+import { demand } from "@spur/verifier/statement/schema";
 import type { Draft, JournalInfo, Recorded, Recorder } from "../src/draft.ts";
 import { Bug, SpurError } from "../src/errors.ts";
 import { registerGateway, type AccessKey, type GatewayDeps } from "../src/gateway/routes.ts";
@@ -136,7 +137,7 @@ function check(draft: Draft, before: ReadonlyMap<string, Draft>): void {
     if (rec !== undefined && !predicate.targets[name]?.includes(type)) throw new Bug(`${name} points to ${type}`);
     resolved[name] = rec === undefined ? value : { rec, index };
   }
-  predicate.shape(resolved, "predicate");
+  demand(predicate.shape, resolved, "statement/schema", "predicate");
   if (draft.slots?.length !== predicate.slots.length) throw new Bug("slots");
 }
 

@@ -6,7 +6,9 @@ import { tmpdir } from "node:os";
 import { DatabaseSync } from "node:sqlite";
 import { afterAll, expect, it } from "vitest";
 import { openDatabase } from "../src/storage/database.ts";
-import { sqliteRecIndex, type RecIndex } from "../src/storage/rec-index.ts";
+import { sqliteRecIndex } from "../src/storage/rec-index.ts";
+
+type RecIndex = ReturnType<typeof sqliteRecIndex>;
 
 const folder = mkdtempSync(join(tmpdir(), "spur-test-"));
 afterAll(() => {

@@ -148,6 +148,7 @@ function utf8Length(text: string): number {
  * A byte order mark is kept as U+FEFF: `utf8(fromUtf8(b))` equals `b` for every accepted `b`.
  */
 export function fromUtf8(bytes: Uint8Array): string {
+  if (isAscii(bytes)) return fromCodes(bytes); // nearly all that a log holds
   const units = new Uint16Array(bytes.length);
   let o = 0;
   let i = 0;
@@ -179,6 +180,11 @@ export function fromUtf8(bytes: Uint8Array): string {
     }
   }
   return fromCodes(units.subarray(0, o));
+}
+
+function isAscii(bytes: Uint8Array): boolean {
+  for (let i = 0; i < bytes.length; i++) if ((bytes[i] ?? 0) >= 0x80) return false;
+  return true;
 }
 
 /** In pieces, since the number of arguments of a call is limited. */

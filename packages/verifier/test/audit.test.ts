@@ -143,7 +143,9 @@ describe("an audit fails for", () => {
     const { log } = makeStory();
     const one = createAudit(log.origin);
     one.add(0, (log.entries[1] as (typeof log.entries)[0]).bytes);
-    const [first] = one.finish(1, NO_ROOT).findings.filter((finding) => finding.verdict === "fail" && finding.check === "entry");
+    const [first] = one
+      .finish(1, NO_ROOT)
+      .findings.filter((finding) => finding.verdict === "fail" && finding.check === "entry");
     expect(first?.values["error"]).toBe("audit/first-entry");
   });
 

@@ -175,8 +175,8 @@ describe("an entry", () => {
       (e) => (e["sealed"].blobs = [{ slot: 8, sha256: "0".repeat(64) }]),
       "entry/sealed",
     ],
-    ["a short digest", output, (e) => (e["sealed"].ct = "00"), "entry/digest"],
-    ["a digest in capitals", output, (e) => (e["sealed"].ct = "A".repeat(64)), "bytes/hex"],
+    ["a short digest", output, (e) => (e["sealed"].ct = "00"), "entry/sealed"],
+    ["a digest in capitals", output, (e) => (e["sealed"].ct = "A".repeat(64)), "entry/sealed"],
     ["a rows root alone", dataset, (e) => delete e["statement"].subject[0].digest.sha256, "statement/subject"],
     [
       "another statement type",

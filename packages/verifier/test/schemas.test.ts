@@ -106,7 +106,7 @@ describe("docs/schemas", () => {
     entry: [
       "February 30th", "year 0099", "blobs unsorted", "two blobs for a slot", "blob of slot 8", "subject named otherwise", "rows root without the payload's digest", "rows root without the number of rows",
       "removal completed where the custodian failed", "removal failed where the custodian destroyed", "closing unsorted", "closing lists a register twice",
-      "closing lists an index that is not below its own", "closing lists more entries than fit", "white space", "duplicate member", "members unsorted",
+      "closing lists an index that is not below its own", "closing lists more entries than fit", "closing whose subject is another predicate", "white space", "duplicate member", "members unsorted",
       "65,536 bytes", "a closing that lists a register of a later version", "reference forward", "reference to itself", "prev not smaller than its own index",
     ],
     evidence: ["white space", "final newline", "a member twice", "entries unsorted", "an entry twice", "openings unsorted", "an opening twice", "rows before slots", "17 levels"],

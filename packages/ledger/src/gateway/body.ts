@@ -25,14 +25,15 @@ export function readBody(source: Readable, limit: number): Promise<Buffer> {
         reject(tooLong());
       }
     });
-    source.on("end", () => {
-      if (bytes > limit) reject(tooLong());
-      else resolve(Buffer.concat(chunks, bytes));
-    });
     const broken = (): void => {
       reject(new SpurError("gateway/bad-request", "the request's body broke off", { status: 400 }));
     };
+    source.on("end", () => {
+      source.off("close", broken); // every request closes in the end
+      if (bytes > limit) reject(tooLong());
+      else resolve(Buffer.concat(chunks, bytes));
+    });
     source.on("error", broken);
-    source.on("close", broken); // after "end" it changes nothing
+    source.on("close", broken);
   });
 }

@@ -158,6 +158,7 @@ class Receiver implements Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(): void {
+    this.#controller = undefined; // it has ended by itself
     this.#finish("done");
   }
 
@@ -173,7 +174,7 @@ class Receiver implements Dispatcher.DispatchHandler {
     clearTimeout(this.#afterDone);
     this.#raw.off("close", this.#onClose);
     this.#raw.off("drain", this.#onDrain);
-    this.#controller?.abort(new Error("exchange is over")); // no effect on a request that has ended by itself
+    this.#controller?.abort(new Error("exchange is over"));
     const body = this.#chunks.length === 1 ? (this.#chunks[0] as Buffer) : Buffer.concat(this.#chunks, this.#bytes);
     const rest = this.#live ? this.#gate.rest() : body;
     if (this.#live && end === "done") this.#look.end(rest);

@@ -9,6 +9,8 @@ const TAIL = 32_768;
 const MOVED_AT_ONCE = 1024;
 const CACHED = 1024;
 
+export type RecIndex = ReturnType<typeof sqliteRecIndex>;
+
 /**
  * Which record stands at which index, and who may open it. Ids are random: put into a table sorted by id as they come, each would rewrite
  * a page of its own, many times what the entry itself needs. So a commit appends its ids to `rec_tail`, one row for all of them, and

@@ -31,7 +31,7 @@ export interface RowOpening {
 /** Throws `opening/row` unless the row stands at its place under the rows root of the entry. */
 export function verifyRowOpening(opening: RowOpening, rows: number, expected: Uint8Array): void {
   if (opening.row >= rows) throw new VerifyError("opening/row", `row ${opening.row} of ${rows}`);
-  if (opening.value.includes(0x0a)) throw new VerifyError("opening/row", "a row holds no newline");
   const root = rootFromInclusion(leafHash(opening.value), opening.row, rows, opening.path);
+  if (opening.value.includes(0x0a)) throw new VerifyError("opening/row", "a row holds no newline");
   if (!equalBytes(root, expected)) throw new VerifyError("opening/row", `row ${opening.row} is not in the dataset`);
 }

@@ -39,6 +39,8 @@ export const sentencesDe: Templates = {
   "dsse/ok": "Die Aussage in Eintrag {index} ist von {key} signiert, einem Schlüssel, dem Sie vertrauen.",
   "dsse/refuted":
     "Die Aussage in Eintrag {index} nennt den Schlüssel {key}, dem Sie vertrauen, aber die Signatur hält nicht.",
+  "dsse/too-many":
+    "Die Signaturen der Aussage in Eintrag {index} wurden nicht durchprobiert: Die Datei enthält zu viele.",
   "dsse/unknown": "Die Aussage in Eintrag {index} ist von niemandem signiert, dessen Schlüssel Sie vertrauen.",
   "reference/ok": "Eintrag {index} verweist auf Eintrag {target} ({role}), und dort steht, was er meint.",
   "reference/refuted":
@@ -72,11 +74,13 @@ export const sentencesDe: Templates = {
   "receipt/refuted": "Die Quittung hält nicht ({error}: {detail}).",
   "receipt/unknown":
     "Die Quittung für den Eintrag {rec} an Stelle {index} ist von {key} signiert, einem Schlüssel, von dem Sie nicht gesagt haben, dass Sie ihm vertrauen.",
+  "receipt/key-open":
+    "Ob das Log den Schlüssel, den Eintrag {announced} ankündigt, vor Eintrag {index} zurückgenommen hat, ist nicht geprüft.",
   "receipt/kept": "Das Log hält in Eintrag {index} genau das, was die Quittung versprochen hat.",
   "receipt/contradicts":
     "Das Log hält an Stelle {index} einen anderen Eintrag, als die Quittung versprochen hat: Der Betreiber hat beides signiert, und eines davon ist gelogen.",
   "receipt/not-shown":
-    "Ob das Log in Eintrag {index} hält, was die Quittung versprochen hat, ist nicht geprüft: Keine Beweisdatei zeigt diesen Eintrag.",
+    "Ob das Log in Eintrag {index} hält, was die Quittung versprochen hat, ist nicht geprüft: Keine Beweisdatei, die unter Ihrem Vertrauen standhält, zeigt diesen Eintrag.",
   "q5/decision":
     "Eintrag {decision} entscheidet über die Antwort in Eintrag {index}: {verdict:word} von {actor:word}, Richtlinie in Fassung {version}.",
   "q5/no-decision": "Die Datei zeigt keine Entscheidung über die Antwort in Eintrag {index}.",
@@ -161,9 +165,9 @@ export const sentencesDe: Templates = {
     "Eintrag {index} beendet eine Entfernung, die für diesen Eintrag nicht angeordnet war oder schon beendet ist.",
   "audit/more": "Es gibt weitere Befunde wie diese ({count}).",
   "receipt/whole":
-    "{origin} hat schriftlich versprochen, dass dieser Inhalt der Eintrag {rec} an Stelle {index} seines Logs ist.",
+    "{origin} hat schriftlich versprochen, dass {what:word} der Eintrag {rec} an Stelle {index} seines Logs ist.",
   "receipt/whole-kept":
-    "{origin} hat schriftlich versprochen, dass dieser Inhalt der Eintrag {rec} an Stelle {index} seines Logs ist, und das Log hält das Versprechen.",
+    "{origin} hat schriftlich versprochen, dass {what:word} der Eintrag {rec} an Stelle {index} seines Logs ist, und das Log hält das Versprechen.",
   "audit/root-refuted": "Die Einträge ergeben nicht die Wurzel, die für Größe {size} signiert wurde.",
   "note/untrusted": "(Unterzeichner unbekannt: Das gilt nur innerhalb der Datei.)",
   "word/released": "freigegeben",
@@ -184,5 +188,7 @@ export const sentencesDe: Templates = {
   "word/training-run": "Trainingslauf",
   "word/dataset": "Datensatz",
   "word/data-run": "Aufbereitung",
+  "word/shown": "der gezeigte Inhalt",
+  "word/not-shown": "ein hier nicht gezeigter Inhalt",
   "word/checkpoint": "Zwischenstand",
 };
