@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Bench } from "./bench.ts";
-import { sha256Rate } from "./calibration.ts";
+import { busy, coreShare, sha256Rate } from "./calibration.ts";
 import { judge, measured, told } from "./figures.ts";
 import { openInProcess, recordAll, unsealedDraft } from "./ledger-in-process.ts";
 import { MILLION } from "./memory.ts";
@@ -26,9 +26,14 @@ export const audit: Bench = {
     const seconds = (performance.now() - before) / 1000;
     await close();
     const times: number[] = [];
-    for (let i = 0; i < Math.min(3, runs); i++) times.push(await auditOnce(join(folder, "data", "log"), folder));
+    const shares: number[] = [];
+    for (let i = 0; i < Math.min(3, runs); i++) {
+      shares.push(coreShare());
+      times.push(await auditOnce(join(folder, "data", "log"), folder));
+    }
+    shares.push(coreShare());
     return [
-      judge("audit of 1,000,000 entries", measured("s", times), { words: `≤ ${LIMIT_S} s`, limit: () => LIMIT_S, better: "lower" }, undefined, { note: `SHA-256 ${sha256Rate().toFixed(0)} MB/s on one core` }), // prettier-ignore
+      judge("audit of 1,000,000 entries", measured("s", times), { words: `≤ ${LIMIT_S} s`, limit: () => LIMIT_S, better: "lower" }, undefined, { note: `SHA-256 ${sha256Rate().toFixed(0)} MB/s on one core`, ...busy(shares) }), // prettier-ignore
       told("building that log", measured("s", [seconds])),
     ];
   },

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { seal } from "@spur/ledger/vault/seal";
 import type { Bench } from "./bench.ts";
-import { measured, percentile, told } from "./figures.ts";
+import { measured, percent, percentile, told } from "./figures.ts";
 
 // What this machine does without us. Every other bench measures its own calibration again, in turn with what it measures.
 
@@ -29,6 +29,22 @@ export function fsyncMs(folder: string, count = 200): number {
   closeSync(fd);
   rmSync(path);
   return percentile(times, 0.5);
+}
+
+/** How much of one core this machine gives to who wants all of it, now: 1 where nobody else wants it. */
+export function coreShare(ms = 80): number {
+  const piece = randomBytes(65_536);
+  const cpu = process.threadCpuUsage();
+  const before = performance.now();
+  while (performance.now() - before < ms) hash("sha256", piece, "buffer");
+  const { user, system } = process.threadCpuUsage(cpu);
+  return (user + system) / 1000 / (performance.now() - before);
+}
+
+/** Why a time in seconds or milliseconds says nothing of Spur, if the machine was busy with other things. */
+export function busy(shares: readonly number[]): { excuse?: string } {
+  const least = Math.min(...shares);
+  return least < 0.85 ? { excuse: `others worked on this machine: one process got ${percent(least)} of a core` } : {};
 }
 
 function openLoop(folder: string): { database: DatabaseSync; end: () => void } {

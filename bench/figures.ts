@@ -55,13 +55,16 @@ export const atLeast = (share: number, of: string): Target => ({
   better: "higher",
 });
 
-/** `refuse`: a reason for not judging that has nothing to do with the spread. */
+/**
+ * `refuse`: a reason for not judging that has nothing to do with the spread. `excuse`: one that would explain a miss; what is reached all
+ * the same is reached.
+ */
 export function judge(
   name: string,
   ours: Measured,
   target: Target,
   calibration?: Measured & { readonly name: string },
-  options: { readonly note?: string; readonly refuse?: string } = {},
+  options: { readonly note?: string; readonly refuse?: string; readonly excuse?: string } = {},
 ): Figure {
   const limit = target.limit(calibration?.median ?? NaN);
   const reached = target.better === "higher" ? ours.median >= limit : ours.median <= limit;
@@ -69,7 +72,7 @@ export function judge(
     calibration !== undefined && calibration.spread > MAX_SPREAD
       ? `calibration spreads over ${100 * MAX_SPREAD} % (${percent(calibration.spread)})`
       : undefined;
-  const refuse = options.refuse ?? busy;
+  const refuse = options.refuse ?? busy ?? (reached ? undefined : options.excuse);
   const note =
     refuse === undefined ? options.note : `${refuse}${options.note === undefined ? "" : `; ${options.note}`}`;
   return {

@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import type { Bench, BenchContext } from "./bench.ts";
-import { commitMs } from "./calibration.ts";
+import { busy, commitMs, coreShare } from "./calibration.ts";
 import { alternate, judge, measured, told, type Figure } from "./figures.ts";
 import { IN_FLIGHT, load, startServers, type Servers } from "./gateway.ts";
 import type { ClosedResult, OpenResult } from "./load.ts";
@@ -41,7 +41,8 @@ async function added(
 ): Promise<Figure[]> {
   const ours: OpenResult[] = [];
   const bare: OpenResult[] = [];
-  const { commit } = await alternate(runs, {
+  const { commit, share } = await alternate(runs, {
+    share: () => coreShare(),
     ours: async () => ours.push(await load<OpenResult>(servers.spurUrl, servers.key, "open", SECONDS, perSecond)),
     bare: async () => bare.push(await load<OpenResult>(servers.proxyUrl, "none", "open", SECONDS, perSecond)),
     commit: () => 2 * commitMs(folder),
@@ -60,7 +61,7 @@ async function added(
       ),
       note,
     ),
-    judge("gateway, streamed, jitter between tokens, added p99", measured("ms", difference((one) => one.jitterP99)), { words: "≤ 5 ms", limit: () => 5, better: "lower" }, undefined, { note: `${note}; bare proxy ${measured("ms", bare.map((one) => one.jitterP99)).median.toFixed(2)} ms` }), // prettier-ignore
+    judge("gateway, streamed, jitter between tokens, added p99", measured("ms", difference((one) => one.jitterP99)), { words: "≤ 5 ms", limit: () => 5, better: "lower" }, undefined, { ...busy(share), note: `${note}; bare proxy ${measured("ms", bare.map((one) => one.jitterP99)).median.toFixed(2)} ms` }), // prettier-ignore
   ];
 }
 
@@ -105,7 +106,8 @@ async function delayed({ runs, folder, say }: BenchContext, perSecond: number): 
   try {
     say(`each fsync ${DELAY_MS} ms longer`);
     const ours: OpenResult[] = [];
-    const { jitter } = await alternate(runs, {
+    const { jitter, share } = await alternate(runs, {
+      share: () => coreShare(),
       jitter: async () => {
         const one = await load<OpenResult>(servers.spurUrl, servers.key, "open", SECONDS, perSecond);
         ours.push(one);
@@ -114,6 +116,7 @@ async function delayed({ runs, folder, say }: BenchContext, perSecond: number): 
     });
     return [
       judge(name, measured("ms", jitter), { words, limit: () => 20, better: "lower" }, undefined, {
+        ...busy(share),
         note: `${perSecond} answers/s`,
       }),
       told(

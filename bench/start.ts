@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import type { Bench } from "./bench.ts";
+import { busy, coreShare } from "./calibration.ts";
 import { judge, measured, told } from "./figures.ts";
 import { rssMB, startProcess } from "./process.ts";
 
@@ -16,10 +17,12 @@ export const start: Bench = {
     const first: number[] = [];
     const again: number[] = [];
     const idle: number[] = [];
+    const shares: number[] = [];
     for (let i = 0; i < runs; i++) {
       const fresh = await up(`data${i}`);
       first.push(fresh.readyMs);
       await fresh.stop();
+      shares.push(coreShare());
       const running = await up(`data${i}`);
       again.push(running.readyMs);
       await new Promise((resolve) => setTimeout(resolve, 2000));
@@ -29,7 +32,7 @@ export const start: Bench = {
     const limit = { words: `≤ ${READY_MS} ms`, limit: () => READY_MS, better: "lower" } as const;
     return [
       told("ready, new folder", measured("ms", first)),
-      judge("ready", measured("ms", again), limit),
+      judge("ready", measured("ms", again), limit, undefined, busy(shares)),
       judge("idle, resident", measured("MB", idle), { words: `≤ ${MAX_MB} MB`, limit: () => MAX_MB, better: "lower" }),
     ];
   },

@@ -163,7 +163,7 @@ describe("another's record", () => {
   });
 });
 
-const SCOPED: readonly (readonly [string, string, string, object?])[] = [
+const SCOPED: readonly [scope: string, method: string, path: string, body?: object][] = [
   ["write", "POST", "/spur/v1/publish"],
   ["write", "POST", "/spur/v1/records", { bytes: "aGk=" }],
   ["write", "PUT", "/spur/v1/payloads", {}],
@@ -181,30 +181,33 @@ const SCOPED: readonly (readonly [string, string, string, object?])[] = [
 describe("scopes", () => {
   const size = async (): Promise<number> => (await call(spur.url, "GET", "/spur/v1/head")).json.size as number;
 
-  it.each(SCOPED)("%s is needed for %s %s", async (scope, method, path, body) => {
-    const others = ["write", "open", "remove", "admin"].filter((one) => one !== scope);
-    const lacking = await spur.newKey(...others);
-    const how = body === undefined ? {} : { body };
-    const before = await size();
-    const refused = await call(spur.url, method, path, { key: lacking.key, ...how });
-    expect(refused.status).toBe(403);
-    const anonymous = await call(spur.url, method, path, how);
-    expect(anonymous.status).toBe(401);
-    const wrong = await call(spur.url, method, path, { key: `spur_${"A".repeat(43)}`, ...how });
-    expect(wrong.status).toBe(401);
-    expect(wrong.text).toBe(anonymous.text);
-    if (path.startsWith("/v1"))
-      for (const one of [refused, anonymous])
-        expect(one.json.error).toMatchObject({ message: expect.any(String), code: expect.any(String) });
-    else {
-      expect([refused.json.code, anonymous.json.code]).toEqual(["access/scope", "access/unauthenticated"]);
-      for (const one of [refused, anonymous])
-        expect(one.headers.get("content-type")).toMatch(/^application\/problem\+json(; charset=utf-8)?$/);
-    }
-    expect(await size()).toBe(before);
-    const enough = await call(spur.url, method, path, { key: (await spur.newKey(scope)).key, ...how });
-    expect([401, 403]).not.toContain(enough.status);
-  });
+  it.each<[string, string, string, object?]>(SCOPED)(
+    "%s is needed for %s %s",
+    async (...[scope, method, path, body]) => {
+      const others = ["write", "open", "remove", "admin"].filter((one) => one !== scope);
+      const lacking = await spur.newKey(...others);
+      const how = body === undefined ? {} : { body };
+      const before = await size();
+      const refused = await call(spur.url, method, path, { key: lacking.key, ...how });
+      expect(refused.status).toBe(403);
+      const anonymous = await call(spur.url, method, path, how);
+      expect(anonymous.status).toBe(401);
+      const wrong = await call(spur.url, method, path, { key: `spur_${"A".repeat(43)}`, ...how });
+      expect(wrong.status).toBe(401);
+      expect(wrong.text).toBe(anonymous.text);
+      if (path.startsWith("/v1"))
+        for (const one of [refused, anonymous])
+          expect(one.json.error).toMatchObject({ message: expect.any(String), code: expect.any(String) });
+      else {
+        expect([refused.json.code, anonymous.json.code]).toEqual(["access/scope", "access/unauthenticated"]);
+        for (const one of [refused, anonymous])
+          expect(one.headers.get("content-type")).toMatch(/^application\/problem\+json(; charset=utf-8)?$/);
+      }
+      expect(await size()).toBe(before);
+      const enough = await call(spur.url, method, path, { key: (await spur.newKey(scope)).key, ...how });
+      expect([401, 403]).not.toContain(enough.status);
+    },
+  );
 
   it("x-api-key is as good as a bearer", async () => {
     const answer = await call(spur.url, "GET", "/spur/v1/keys", { headers: { "x-api-key": spur.key } });

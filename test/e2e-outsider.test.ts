@@ -1,5 +1,6 @@
 // What an outsider learns: everything that a log like the demo's shows without a key, held against the list in docs/formats.md.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { parseEntry } from "@spur/verifier/statement/entry";
 import { formatBundlePath, parseBundle } from "@spur/verifier/tlog/tile";
 import { ask, tellStory, type Story } from "./support/story.ts";
 import { call, cleanUp, startTestLedger, type TestLedger } from "./support/ledger.ts";
@@ -87,8 +88,10 @@ async function readLog(url: string): Promise<{ bytes: Buffer; json: JsonObject }
   for (let index = 0; index * 256 < size; index++) {
     const width = Math.min(256, size - index * 256);
     const bundle = await call(url, "GET", `/log/${formatBundlePath({ index, width })}`);
-    for (const bytes of parseBundle(bundle.bytes, width))
+    for (const bytes of parseBundle(bundle.bytes, width)) {
+      parseEntry(bytes); // throws for whatever the verifier would refuse
       out.push({ bytes: Buffer.from(bytes), json: JSON.parse(Buffer.from(bytes).toString("utf8")) as JsonObject });
+    }
   }
   expect(out).toHaveLength(size);
   return out;
@@ -107,7 +110,7 @@ const isReference = (value: Json): boolean =>
 /** What is wrong with a public value; undefined if it is of its kind. */
 function wrong(value: Json, kind: Kind): string | undefined {
   const told = JSON.stringify(value);
-  if (Array.isArray(kind)) return kind.includes(value as string) ? undefined : `${told} is not of its list`;
+  if (Array.isArray(kind)) return kind.includes(value) ? undefined : `${told} is not of its list`;
   const good: Record<string, () => boolean> = {
     reference: () => isReference(value),
     references: () => Array.isArray(value) && value.every(isReference),
@@ -217,7 +220,7 @@ describe("what an outsider learns from the log", () => {
   });
 
   it("nothing of what was asked, answered, named or given as a reason, in any public byte", async () => {
-    const shown = [Buffer.concat(entries.map(({ bytes }) => bytes))];
+    const shown: Uint8Array[] = [Buffer.concat(entries.map(({ bytes }) => bytes))];
     for (const path of ["/spur/v1/head", "/spur/v1/records?limit=500", "/spur/v1/questions", "/health", "/metrics"])
       shown.push((await call(spur.url, "GET", path)).bytes);
     for (const rec of story?.answers ?? []) {
@@ -250,7 +253,7 @@ describe("what an outsider learns from the log", () => {
     const outputs = later("output");
     expect(outputs.length).toBeGreaterThanOrEqual(4);
     // SHORT and LONG differ by 10,000 bytes of request.
-    const shape = ({ bytes }: { bytes: Buffer }): number =>
+    const shape = ({ bytes }: (typeof entries)[number]): number =>
       bytes.toString("utf8").replaceAll(/(?<=:)\d+(?=[,}])/g, "0").length;
     expect(new Set(outputs.map(shape)).size).toBe(1);
     expect(new Set(later("decision").map(shape)).size).toBe(1);

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createRun } from "./faults/create.ts";
 import { destroyRun } from "./faults/destroy.ts";
 import { diskRun, whyNoDisk } from "./faults/full-disk.ts";
 import { injectRun, whyNoStrace } from "./faults/inject.ts";
@@ -77,6 +78,16 @@ describe("a ledger under load", () => {
       const { calls, faults } = await destroyRun(16);
       expect(faults).toEqual([]);
       expect(calls).toBeGreaterThan(4);
+    },
+  );
+
+  it.skipIf(noStrace !== undefined)(
+    "is made whole by the next start when its first was killed",
+    { timeout: 200_000 },
+    async () => {
+      const { starts, faults } = await createRun(base, await upstream(), 16);
+      expect(faults).toEqual([]);
+      expect(starts).toBeGreaterThan(2);
     },
   );
 });

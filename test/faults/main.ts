@@ -1,9 +1,10 @@
-// npm run faults [-- --count N] [-- --seed S] [-- --only kill,inject,disk,destroy]
+// npm run faults [-- --count N] [-- --seed S] [-- --only kill,inject,disk,destroy,create]
 // A real ledger in a process of its own, under load, against kills, failing system calls and a full disk. Exit: 0 if nothing was lost.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { createRun } from "./create.ts";
 import { destroyRun } from "./destroy.ts";
 import { diskRun, whyNoDisk } from "./full-disk.ts";
 import { faultsFor, injectRun, nameOf, whyNoStrace } from "./inject.ts";
@@ -15,7 +16,7 @@ const { values } = parseArgs({
   options: {
     count: { type: "string", default: "500" },
     seed: { type: "string", default: String(Date.now() % 1_000_000) },
-    only: { type: "string", default: "kill,inject,disk,destroy" },
+    only: { type: "string", default: "kill,inject,disk,destroy,create" },
   },
 });
 const seed = Number(values.seed);
@@ -49,6 +50,12 @@ async function part(name: string, why: () => string | undefined, work: () => Pro
 }
 
 process.stdout.write(`faults with seed ${seed}, in ${base}\n`);
+await part("create", whyNoStrace, async () => {
+  const { starts, faults } = await createRun(base, upstream, 1, (name) =>
+    process.stderr.write(`\r\x1b[K     create: ${name}`),
+  );
+  tell("create", faults, `the first start was killed at each of its ${starts - 1} syncs`);
+});
 await part("destroy", whyNoStrace, async () => {
   const { calls, faults } = await destroyRun(1, (name) => process.stderr.write(`\r\x1b[K     destroy: ${name}`));
   tell("destroy", faults, `killed at, and failing with EIO at, each system call of a destruction: ${calls} times`);

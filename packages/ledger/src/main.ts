@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pino } from "pino";
 import { useSha256 } from "@spur/verifier/hash";
@@ -10,16 +9,16 @@ import { closeRegisters, closingIsDue } from "./api/registers.ts";
 import { removeDue, resumeRemovals } from "./api/removals.ts";
 import { createServer } from "./api/server.ts";
 import { backupRunning } from "./backup.ts";
-import { contentDaysOf, resolveConfig, type ConfigSource, type LedgerConfig } from "./config.ts";
-import { deploymentOf, policyInForce, recordOwnKeys, type DeploymentWanted } from "./deployments.ts";
+import { resolveConfig, type ConfigSource, type LedgerConfig } from "./config.ts";
+import { deploymentOf, policyInForce, recordOwnKeys } from "./deployments.ts";
 import { SpurError } from "./errors.ts";
-import { discover } from "./gateway/discover.ts";
 import { registerGateway } from "./gateway/routes.ts";
-import { probeUpstream, type ServedModel } from "./gateway/upstream.ts";
+import type { ServedModel } from "./gateway/upstream.ts";
 import { LedgerThread } from "./ledger-thread.ts";
 import { nativeSha256 } from "./native-sha256.ts";
 import { Projector } from "./projections/projector.ts";
 import { Ledger, newRec } from "./record.ts";
+import { demandFreePort, findUpstreams, portTaken, type ServeModel } from "./surroundings.ts";
 import { writeDurable } from "./storage/durable-file.ts";
 
 export const VERSION = "0.1.0";
@@ -41,12 +40,6 @@ export interface RunningLedger {
   serve(model: ServeModel): Promise<void>;
   publish(): Promise<{ size: number }>;
   close(): Promise<void>;
-}
-
-export interface ServeModel extends Omit<DeploymentWanted, "upstream"> {
-  readonly baseUrl: string;
-  readonly apiKey?: string;
-  readonly listed?: { readonly id: string };
 }
 
 export interface StartOptions extends ConfigSource {
@@ -71,13 +64,18 @@ export async function startLedger(options: StartOptions): Promise<RunningLedger>
       setTimeout(() => process.exit(70), 100); // lets the 503 answers leave
     });
   const { data, keys, origin, publishEveryMs } = config;
+  // What can be wrong outside is found before a log is made or touched.
+  const found = await findUpstreams(config, env);
+  await demandFreePort(config);
   const thread = await LedgerThread.start({ data, keys, origin, publishEveryMs }, fatal);
   const timers: NodeJS.Timeout[] = [];
+  const closers: (() => Promise<unknown>)[] = [() => thread.close()]; // the last opened is closed first
   try {
     const ledger = new Ledger(thread, { data, now, lastAtMs: await lastAtMs(thread) });
     const projector = new Projector(join(data, "projections.sqlite"), (from, count) =>
       thread.call("read", from, count),
     );
+    closers.unshift(() => projector.close());
     const notices: string[] = [];
     if ((await thread.call("head")).size === 0) await recordOwnKeys(ledger);
     const access = await AccessKeys.load(thread, now);
@@ -97,6 +95,7 @@ export async function startLedger(options: StartOptions): Promise<RunningLedger>
       backup: (to) => backupRunning(thread, data, to),
     }; // prettier-ignore
     const app = createServer(context, createQuestions(gather), logger);
+    closers.unshift(() => app.close());
     const served = new Map<string, ServedModel>();
     registerGateway(app, {
       recorder: ledger,
@@ -115,10 +114,10 @@ export async function startLedger(options: StartOptions): Promise<RunningLedger>
         ...(apiKey === undefined ? {} : { apiKey }), ...(listed === undefined ? {} : { listed }),
       }); // prettier-ignore
     };
-    notices.push(...(await connectUpstreams(config, env, serve)));
-    const url = await app.listen({ host: config.host, port: config.port }).catch((cause: NodeJS.ErrnoException) => {
-      if (cause.code !== "EADDRINUSE") throw cause;
-      throw new SpurError("config/port-taken", `port ${config.port} of ${config.host} is taken`, { hint: "Choose another with --port, or 0 for any free one.", cause }); // prettier-ignore
+    for (const model of found.models) await serve(model);
+    notices.push(...found.notices);
+    const url = await app.listen({ host: config.host, port: config.port }).catch((cause: unknown) => {
+      throw portTaken(config, cause);
     });
     const chores = async (atStart: boolean): Promise<void> => {
       await removeDue(ledger, now(), async (index) => (await entryAt(index)).rec);
@@ -159,7 +158,7 @@ export async function startLedger(options: StartOptions): Promise<RunningLedger>
       },
     };
   } catch (error) {
-    await thread.close().catch(() => undefined);
+    for (const close of closers) await close().catch(() => undefined);
     throw error;
   }
 }
@@ -176,65 +175,9 @@ async function lastAtMs(thread: LedgerThread): Promise<number> {
 /** The operator's key: made at the first start, shown once, and kept in the keys folder for the same user's commands. */
 async function firstKey(access: AccessKeys, thread: LedgerThread, folder: string): Promise<string | undefined> {
   if ((await thread.call("accessKeys")).length > 0) return undefined;
-  const { key } = await access.create("operator", ["write", "open", "remove", "admin"]);
-  writeDurable(join(folder, "operator.key"), Buffer.from(`${key}\n`), 0o600);
+  // Kept before it is valid: a crash between the two leaves a file that the next start writes again, never a key that nobody has.
+  const { key } = await access.create("operator", ["write", "open", "remove", "admin"], (made) => {
+    writeDurable(join(folder, "operator.key"), Buffer.from(`${made}\n`), 0o600);
+  });
   return key;
-}
-
-async function connectUpstreams(
-  config: LedgerConfig,
-  env: Readonly<Record<string, string | undefined>>,
-  serve: (model: ServeModel) => Promise<void>,
-): Promise<string[]> {
-  const notices: string[] = [];
-  for (const upstream of config.upstreams) {
-    const apiKey = upstream.keyEnv === undefined ? undefined : env[upstream.keyEnv];
-    if (upstream.keyEnv !== undefined && apiKey === undefined) {
-      throw new SpurError("config/upstream-key", `${upstream.keyEnv} is not set`, {
-        hint: `Set it to the credential of ${upstream.url}.`,
-      });
-    }
-    const { baseUrl, models } = await probeUpstream(upstream.url, apiKey);
-    const wanted = upstream.models === undefined ? models : models.filter(({ id }) => upstream.models?.includes(id));
-    const contentDays = upstream.content === undefined ? config.contentDays : contentDaysOf(upstream.content);
-    const operator = /^https?:\/\/(127\.|localhost|\[::1\])/.test(baseUrl) ? "self" : "third-party";
-    for (const listed of wanted) {
-      await serve({
-        modelName: listed.id,
-        baseUrl,
-        contentDays,
-        operator,
-        listed,
-        ...(apiKey === undefined ? {} : { apiKey }),
-      });
-    }
-    notices.push(`${upstream.url}: ${wanted.map(({ id }) => id).join(", ") || "no models"}; ${keeps(contentDays)}`);
-  }
-  if (config.upstreams.length === 0 && config.discover) {
-    const found = await discover();
-    for (const { name, baseUrl, models } of found) {
-      for (const listed of models)
-        await serve({ modelName: listed.id, baseUrl, contentDays: config.contentDays, operator: "self", listed });
-      notices.push(
-        `found ${name} at ${baseUrl}: ${models.map(({ id }) => id).join(", ")}; ${keeps(config.contentDays)}`,
-      );
-    }
-    if (found.length === 0) {
-      notices.push(
-        "No model server was found on this machine: recording only. Three ways to connect one:",
-        "  start Ollama, llama.cpp, vLLM or LM Studio on its usual port, and start Spur again",
-        "  npx spur up --upstream http://127.0.0.1:8000/v1",
-        "  npx spur up --upstream https://api.deepseek.com --upstream-key-env DEEPSEEK_API_KEY",
-      );
-    }
-  }
-  return notices;
-}
-
-const keeps = (days: number): string =>
-  days === 0 ? "contents are not kept" : `contents are kept ${days} days, then removed, on record`;
-
-/** The package's version as published; the constant and the manifest are compared by a test. */
-export function manifestVersion(): string {
-  return (JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string }).version;
 }

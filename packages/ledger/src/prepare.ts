@@ -108,7 +108,7 @@ function closingDraft(draft: Draft, at: string): CoreDraft {
     at,
     head: `"evidence":"${draft.evidence}",`,
     middle: `"rec":"${draft.rec}","reg":"registers","retention":"${draft.retention}",`,
-    tail: [],
+    tail: [""], // one more than references, as everywhere
     references: [],
     closes: true,
   };

@@ -1,5 +1,15 @@
 import { Bug, VerifyError } from "./errors.ts";
 
+// Of the Encoding standard, in every browser and in Node; declared here since this compiles with the types of neither.
+declare const TextDecoder: new (
+  label: "utf-8",
+  options: { fatal: boolean; ignoreBOM: boolean },
+) => { decode(bytes: Uint8Array): string };
+declare const TextEncoder: new () => { encode(text: string): Uint8Array };
+// `ignoreBOM`: a byte order mark is a character like any other.
+const DECODER = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+const ENCODER = new TextEncoder();
+
 /** True for 0..2^53-1: what we take as a size, an index or a time. Larger values of a u64 are refused, never rounded. */
 export function isSafeSize(n: number): boolean {
   return Number.isSafeInteger(n) && n >= 0;
@@ -22,16 +32,6 @@ export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
   return true;
-}
-
-/** Order of unsigned bytes, a prefix before what it begins: negative, zero or positive. */
-export function compareBytes(a: Uint8Array, b: Uint8Array): number {
-  const common = Math.min(a.length, b.length);
-  for (let i = 0; i < common; i++) {
-    const difference = (a[i] ?? 0) - (b[i] ?? 0);
-    if (difference !== 0) return difference;
-  }
-  return a.length - b.length;
 }
 
 const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
@@ -74,15 +74,15 @@ export function toBase64(bytes: Uint8Array): string {
     codes[o++] = left > 1 ? (BASE64_CODES[(word >> 6) & 63] ?? PAD) : PAD;
     codes[o++] = left > 2 ? (BASE64_CODES[word & 63] ?? PAD) : PAD;
   }
-  return fromCodes(codes);
+  return DECODER.decode(codes);
 }
 
 /**
  * The inverse of `toBase64`, and of nothing else: other alphabets, missing padding, spaces and unused bits that are set throw
- * `bytes/base64`, so what is accepted always re-encodes to itself.
+ * `bytes/base64` (or the caller's code), so what is accepted always re-encodes to itself.
  */
-export function fromBase64(text: string): Uint8Array {
-  if (text.length % 4 !== 0) throw new VerifyError("bytes/base64", `length ${text.length} is not a multiple of 4`);
+export function fromBase64(text: string, code = "bytes/base64"): Uint8Array {
+  if (text.length % 4 !== 0) throw new VerifyError(code, `base64 of length ${text.length}, no multiple of 4`);
   const padding = text.endsWith("==") ? 2 : text.endsWith("=") ? 1 : 0;
   const digits = text.length - padding;
   const out = new Uint8Array((text.length / 4) * 3 - padding);
@@ -90,57 +90,21 @@ export function fromBase64(text: string): Uint8Array {
   let o = 0;
   for (let i = 0; i < digits; i++) {
     const value = BASE64_VALUES[text.charCodeAt(i)] ?? 255;
-    if (value === 255) throw new VerifyError("bytes/base64", `character ${i} is not of the alphabet`);
+    if (value === 255) throw new VerifyError(code, `character ${i} is not of base64`);
     word = ((word << 6) | value) & 0xffffff;
     if (i % 4 === 1) out[o++] = (word >> 4) & 255;
     else if (i % 4 === 2) out[o++] = (word >> 2) & 255;
     else if (i % 4 === 3) out[o++] = word & 255;
   }
   const unused = padding === 2 ? word & 15 : padding === 1 ? word & 3 : 0;
-  if (unused !== 0) throw new VerifyError("bytes/base64", "unused bits are set");
+  if (unused !== 0) throw new VerifyError(code, "unused bits of base64 are set");
   return out;
 }
 
 /** UTF-8 of a string. A lone surrogate has no UTF-8: it throws `bytes/utf8` and is never replaced. */
 export function utf8(text: string): Uint8Array {
-  const out = new Uint8Array(utf8Length(text));
-  let o = 0;
-  for (let i = 0; i < text.length; i++) {
-    let code = text.charCodeAt(i);
-    if (code < 0x80) {
-      out[o++] = code;
-      continue;
-    }
-    if (code < 0x800) {
-      out[o++] = 0xc0 | (code >> 6);
-    } else {
-      if (code >= 0xd800 && code <= 0xdfff) {
-        code = 0x10000 + ((code - 0xd800) << 10) + (text.charCodeAt(++i) - 0xdc00);
-        out[o++] = 0xf0 | (code >> 18);
-        out[o++] = 0x80 | ((code >> 12) & 63);
-      } else {
-        out[o++] = 0xe0 | (code >> 12);
-      }
-      out[o++] = 0x80 | ((code >> 6) & 63);
-    }
-    out[o++] = 0x80 | (code & 63);
-  }
-  return out;
-}
-
-function utf8Length(text: string): number {
-  let length = text.length;
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i);
-    if (code < 0x80) continue;
-    length += code < 0x800 ? 1 : 2;
-    if (code < 0xd800 || code > 0xdfff) continue;
-    const low = text.charCodeAt(i + 1); // NaN at the end
-    if (code > 0xdbff || !(low >= 0xdc00 && low <= 0xdfff))
-      throw new VerifyError("bytes/utf8", `lone surrogate at ${i}`);
-    i++; // four bytes for two units: the two units and the 2 just added
-  }
-  return length;
+  if (/\p{Surrogate}/u.test(text)) throw new VerifyError("bytes/utf8", "lone surrogate");
+  return ENCODER.encode(text);
 }
 
 /**
@@ -148,53 +112,11 @@ function utf8Length(text: string): number {
  * A byte order mark is kept as U+FEFF: `utf8(fromUtf8(b))` equals `b` for every accepted `b`.
  */
 export function fromUtf8(bytes: Uint8Array): string {
-  if (isAscii(bytes)) return fromCodes(bytes); // nearly all that a log holds
-  const units = new Uint16Array(bytes.length);
-  let o = 0;
-  let i = 0;
-  while (i < bytes.length) {
-    const lead = bytes[i++] ?? 0;
-    if (lead < 0x80) {
-      units[o++] = lead;
-      continue;
-    }
-    const more =
-      lead >= 0xc2 && lead <= 0xdf ? 1 : lead >= 0xe0 && lead <= 0xef ? 2 : lead >= 0xf0 && lead <= 0xf4 ? 3 : 0;
-    if (more === 0) throw new VerifyError("bytes/utf8", `byte ${i - 1} begins no character`);
-    let code = lead & (0x3f >> more);
-    for (let k = 0; k < more; k++) {
-      const next = bytes[i] ?? 0;
-      if ((next & 0xc0) !== 0x80) throw new VerifyError("bytes/utf8", `byte ${i} continues no character`);
-      code = (code << 6) | (next & 63);
-      i++;
-    }
-    const least = more === 1 ? 0x80 : more === 2 ? 0x800 : 0x10000;
-    if (code < least || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff)) {
-      throw new VerifyError("bytes/utf8", `character before byte ${i} is overlong, a surrogate or above U+10FFFF`);
-    }
-    if (code >= 0x10000) {
-      units[o++] = 0xd800 + ((code - 0x10000) >> 10);
-      units[o++] = 0xdc00 + ((code - 0x10000) & 0x3ff);
-    } else {
-      units[o++] = code;
-    }
+  try {
+    return DECODER.decode(bytes);
+  } catch (cause) {
+    throw new VerifyError("bytes/utf8", `${bytes.length} bytes are no UTF-8`, { cause });
   }
-  return fromCodes(units.subarray(0, o));
-}
-
-function isAscii(bytes: Uint8Array): boolean {
-  for (let i = 0; i < bytes.length; i++) if ((bytes[i] ?? 0) >= 0x80) return false;
-  return true;
-}
-
-/** In pieces, since the number of arguments of a call is limited. */
-function fromCodes(codes: Uint8Array | Uint16Array): string {
-  let text = "";
-  for (let i = 0; i < codes.length; i += 8192) {
-    // `apply` takes any list; spreading would walk the array's iterator, at several times the cost.
-    text += String.fromCharCode.apply(null, codes.subarray(i, i + 8192) as unknown as number[]);
-  }
-  return text;
 }
 
 function bigEndian(n: number, length: number): Uint8Array {
@@ -204,18 +126,12 @@ function bigEndian(n: number, length: number): Uint8Array {
   return out;
 }
 
-export function u16be(n: number): Uint8Array {
-  return bigEndian(n, 2);
-}
-
-export function u32be(n: number): Uint8Array {
-  return bigEndian(n, 4);
-}
-
+/** n must be below 2^16. */
+export const u16be = (n: number): Uint8Array => bigEndian(n, 2);
+/** n must be below 2^32. */
+export const u32be = (n: number): Uint8Array => bigEndian(n, 4);
 /** n must be a safe integer. */
-export function u64be(n: number): Uint8Array {
-  return bigEndian(n, 8);
-}
+export const u64be = (n: number): Uint8Array => bigEndian(n, 8);
 
 function readBigEndian(bytes: Uint8Array, at: number, length: number): number {
   if (at < 0 || at + length > bytes.length)
@@ -227,16 +143,8 @@ function readBigEndian(bytes: Uint8Array, at: number, length: number): number {
 }
 
 /** Throws `bytes/short` where the bytes end too early. */
-export function readU16be(bytes: Uint8Array, at = 0): number {
-  return readBigEndian(bytes, at, 2);
-}
-
+export const readU16be = (bytes: Uint8Array, at = 0): number => readBigEndian(bytes, at, 2);
 /** Throws `bytes/short`. */
-export function readU32be(bytes: Uint8Array, at = 0): number {
-  return readBigEndian(bytes, at, 4);
-}
-
+export const readU32be = (bytes: Uint8Array, at = 0): number => readBigEndian(bytes, at, 4);
 /** Throws `bytes/short`, and `bytes/number` above 2^53-1. */
-export function readU64be(bytes: Uint8Array, at = 0): number {
-  return readBigEndian(bytes, at, 8);
-}
+export const readU64be = (bytes: Uint8Array, at = 0): number => readBigEndian(bytes, at, 8);

@@ -1,6 +1,6 @@
 import { hkdf } from "@noble/hashes/hkdf.js";
 import { sha256 as nobleSha256 } from "@noble/hashes/sha2.js";
-import { equalBytes, utf8 } from "./bytes.ts";
+import { equalBytes } from "./bytes.ts";
 import { VerifyError } from "./errors.ts";
 
 type Sha256 = (data: Uint8Array) => Uint8Array;
@@ -30,16 +30,7 @@ export function useSha256(fn: Sha256): void {
   current = fn;
 }
 
-/** RFC 5869 with SHA-256. `length` in bytes, at most 8160; an empty salt is 32 zero bytes, as the RFC says. */
-export function hkdfSha256(
-  ikm: Uint8Array,
-  salt: Uint8Array | string,
-  info: Uint8Array | string,
-  length: number,
-): Uint8Array {
-  return hkdf(nobleSha256, ikm, asBytes(salt), asBytes(info), length);
-}
-
-function asBytes(data: Uint8Array | string): Uint8Array {
-  return typeof data === "string" ? utf8(data) : data;
+/** RFC 5869 with SHA-256 and an empty salt, which is 32 zero bytes. `length` in bytes, at most 8160. */
+export function hkdfSha256(ikm: Uint8Array, info: Uint8Array, length: number): Uint8Array {
+  return hkdf(nobleSha256, ikm, undefined, info, length);
 }

@@ -31,18 +31,8 @@ describe("a SHA-256 handed in", () => {
 
 it("HKDF is Node's", () => {
   fc.assert(
-    fc.property(
-      fc.uint8Array(),
-      fc.uint8Array(),
-      fc.uint8Array(),
-      fc.integer({ min: 1, max: 300 }),
-      (ikm, salt, info, length) => {
-        const expected = new Uint8Array(hkdfSync("sha256", ikm, salt, info, length));
-        expect(hkdfSha256(ikm, salt, info, length)).toEqual(expected);
-      },
-    ),
-  );
-  expect(hkdfSha256(Uint8Array.of(7), "", "spur", 42)).toEqual(
-    new Uint8Array(hkdfSync("sha256", Uint8Array.of(7), "", "spur", 42)),
+    fc.property(fc.uint8Array(), fc.uint8Array(), fc.integer({ min: 1, max: 300 }), (ikm, info, length) => {
+      expect(hkdfSha256(ikm, info, length)).toEqual(new Uint8Array(hkdfSync("sha256", ikm, "", info, length)));
+    }),
   );
 });

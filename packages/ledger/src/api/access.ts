@@ -35,14 +35,19 @@ export class AccessKeys {
     return keys;
   }
 
-  /** Durable when it resolves. The key itself is given once and kept nowhere. */
-  async create(label: string, scopes: readonly Scope[]): Promise<{ id: string; key: string }> {
+  /** Durable when it resolves. The key itself is given once and kept nowhere, but where `keep` puts it, before it is valid. */
+  async create(
+    label: string,
+    scopes: readonly Scope[],
+    keep?: (key: string) => void,
+  ): Promise<{ id: string; key: string }> {
     if (scopes.length === 0 || scopes.some((scope) => !SCOPES.includes(scope))) {
       throw new SpurError("access/scope", `scopes are ${SCOPES.join(", ")}`, { status: 422 });
     }
     const key = `spur_${randomBytes(32).toString("base64url")}`;
     const id = randomBytes(6).toString("hex");
     const hash = hashOf(key);
+    keep?.(key);
     await this.#thread.call("addAccessKey", {
       id,
       hash: Buffer.from(hash, "hex"),

@@ -26,12 +26,7 @@ export function parseCheckpoint(noteText: string): Checkpoint {
 }
 
 function parseRoot(line: string): Root {
-  let root: Uint8Array;
-  try {
-    root = fromBase64(line);
-  } catch (cause) {
-    throw new VerifyError("checkpoint/format", "root is not base64", { cause });
-  }
+  const root = fromBase64(line, "checkpoint/format");
   if (root.length !== HASH_BYTES) throw new VerifyError("checkpoint/format", `root of ${root.length} bytes`);
   return root as Root;
 }

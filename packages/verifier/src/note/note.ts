@@ -59,7 +59,7 @@ function parseSignature(line: string): NoteSignature {
   if (dash !== "—" || name === undefined || base64 === undefined || !isKeyName(name)) {
     throw new VerifyError("note/format", `signature line ${JSON.stringify(line.slice(0, 200))}`);
   }
-  const blob = decode(base64, "note/format");
+  const blob = fromBase64(base64, "note/format");
   if (blob.length < 5)
     throw new VerifyError("note/format", `signature of ${name} is ${blob.length} bytes with its key id`);
   return { name, keyId: readU32be(blob), signature: blob.subarray(4), line };
@@ -78,7 +78,7 @@ export function parseVkey(vkey: string): VerifierKey {
   const [name, id, ...rest] = vkey.split("+"); // base64 has "+" too
   if (name === undefined || id === undefined || !isKeyName(name)) throw bad("no key name and id");
   checkCharacters(vkey, "note/vkey");
-  const encoded = decode(rest.join("+"), "note/vkey");
+  const encoded = fromBase64(rest.join("+"), "note/vkey");
   const type = encoded[0];
   const publicKey = encoded.subarray(1);
   if (type === undefined || publicKey.length === 0) throw bad("no key");
@@ -157,12 +157,4 @@ function checkCharacters(text: string, code: string): void {
     if (unit < 0x20 && unit !== 0x0a) throw new VerifyError(code, `control character at ${i}`);
   }
   if (/\p{Surrogate}/u.test(text)) throw new VerifyError(code, "lone surrogate");
-}
-
-function decode(base64: string, code: string): Uint8Array {
-  try {
-    return fromBase64(base64);
-  } catch (cause) {
-    throw new VerifyError(code, "base64", { cause });
-  }
 }

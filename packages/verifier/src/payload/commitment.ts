@@ -24,7 +24,7 @@ export function slotDigest(salt: Uint8Array, slot: number, present: Present, val
 
 /** The salts s_0 … s_{n−1}, 32 bytes each, from a record's data key. */
 export function slotSalts(dek: Uint8Array, n: number): Uint8Array[] {
-  const all = hkdfSha256(dek, new Uint8Array(0), concatBytes(utf8("spur/v1/slots"), Uint8Array.of(n)), 32 * n);
+  const all = hkdfSha256(dek, concatBytes(utf8("spur/v1/slots"), Uint8Array.of(n)), 32 * n);
   return Array.from({ length: n }, (_, i) => all.subarray(32 * i, 32 * i + 32));
 }
 
@@ -35,7 +35,7 @@ export function commitment(slotDigests: readonly LeafHash[]): Uint8Array {
 
 /** h_j of formats §2: the leaf hash of chunk j of a slot whose salt is known. */
 export function chunkDigest(salt: Uint8Array, j: number, chunk: Uint8Array): LeafHash {
-  const t = hkdfSha256(salt, new Uint8Array(0), concatBytes(utf8("spur/v1/chunk"), u64be(j)), 32);
+  const t = hkdfSha256(salt, concatBytes(utf8("spur/v1/chunk"), u64be(j)), 32);
   return sha256(concatBytes(CHUNK_PREFIX, t, u64be(j), u32be(chunk.length), chunk)) as LeafHash;
 }
 
