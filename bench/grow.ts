@@ -37,8 +37,7 @@ if (import.meta.main) {
   const marks = [0.1, 0.5, 1].map((share) => share * target);
   for (let size = (await ledger.thread.call("head")).size; size < target;) {
     const count = Math.min(STEP, target - size);
-    const drafts = Array.from({ length: count }, (_, i) => unsealedDraft(run, size + i));
-    rates.push((await recordAll(ledger, drafts, IN_FLIGHT)).perSecond);
+    rates.push((await recordAll(ledger, count, (i) => unsealedDraft(run, size + i), IN_FLIGHT)).perSecond);
     size += count;
     if (size >= (marks[0] ?? Infinity)) {
       marks.shift();

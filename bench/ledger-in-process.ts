@@ -70,10 +70,11 @@ export function sealedDraft(deployment: string, slots: Draft["slots"] & object):
   };
 }
 
-/** Records the drafts one by one, `inFlight` at a time. */
+/** Records `count` drafts one by one, `inFlight` at a time. */
 export async function recordAll(
   ledger: Ledger,
-  drafts: readonly Draft[],
+  count: number,
+  draftAt: (i: number) => Draft,
   inFlight: number,
 ): Promise<{ perSecond: number; batch: number }> {
   let next = 0;
@@ -88,11 +89,11 @@ export async function recordAll(
   };
   const before = performance.now();
   const worker = async (): Promise<void> => {
-    for (let draft = drafts[next++]; draft !== undefined; draft = drafts[next++]) {
-      await ledger.record([draft]);
+    while (next < count) {
+      await ledger.record([draftAt(next++)]);
       acknowledged();
     }
   };
   await Promise.all(Array.from({ length: inFlight }, worker));
-  return { perSecond: drafts.length / ((performance.now() - before) / 1000), batch: Math.round(drafts.length / turns) };
+  return { perSecond: count / ((performance.now() - before) / 1000), batch: Math.round(count / turns) };
 }

@@ -5,8 +5,12 @@ import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
-/** The part a stranger has to read before he believes it. design: core ≤ 3,000 lines, `anchor/` ≤ 600. */
-const VERIFIER_LINES = { core: 3000, anchor: 600 };
+/**
+ * Most lines of code of the part that a stranger has to read before he believes it. Counted are lines that are neither blank nor nothing
+ * but comment, since a limit must never be a reason to explain less. Apart from the core stand the tables, which are looked up and not
+ * followed (predicates, sentences); the fold that audits a whole log; and what checks anchors on a chain.
+ */
+const VERIFIER_LINES = { core: 3000, tables: 500, audit: 300, anchor: 600 };
 
 const PROJECTS = [
   "packages/verifier",
@@ -68,18 +72,26 @@ function command(name: string, args: readonly string[]): string | undefined {
 
 function verifierSize(): string | undefined {
   const folder = `${root}packages/verifier/src/`;
-  const lines = { core: 0, anchor: 0 };
+  const lines = { core: 0, tables: 0, audit: 0, anchor: 0 };
   for (const name of readdirSync(folder, { recursive: true, encoding: "utf8" })) {
     if (!name.endsWith(".ts")) continue;
-    const part = /^anchor[/\\]/.test(name) ? "anchor" : "core";
-    lines[part] += readFileSync(folder + name, "utf8").split("\n").length - 1;
+    lines[partOf(name.replaceAll("\\", "/"))] += linesOfCode(readFileSync(folder + name, "utf8"));
   }
-  process.stdout.write(
-    `       verifier: core ${lines.core} of ${VERIFIER_LINES.core} lines, anchor ${lines.anchor} of ${VERIFIER_LINES.anchor}\n`,
-  );
+  const parts = Object.keys(VERIFIER_LINES) as (keyof typeof VERIFIER_LINES)[];
+  const told = parts.map((part) => `${part} ${lines[part]} of ${VERIFIER_LINES[part]}`);
+  process.stdout.write(`       verifier, lines of code: ${told.join(", ")}\n`);
   if (lines.core === 0) return `no sources under ${folder}`;
-  if (lines.core > VERIFIER_LINES.core) return `core has ${lines.core} lines, more than ${VERIFIER_LINES.core}`;
-  if (lines.anchor > VERIFIER_LINES.anchor)
-    return `anchor has ${lines.anchor} lines, more than ${VERIFIER_LINES.anchor}`;
-  return undefined;
+  const over = parts.filter((part) => lines[part] > VERIFIER_LINES[part]);
+  return over.length === 0 ? undefined : `more lines of code than there may be: ${over.join(", ")}`;
+}
+
+function partOf(name: string): keyof typeof VERIFIER_LINES {
+  if (name.startsWith("anchor/")) return "anchor";
+  if (name.startsWith("audit/")) return "audit";
+  return name.startsWith("statement/predicates/") || name === "evidence/sentences.ts" ? "tables" : "core";
+}
+
+/** Comments stand on lines of their own: Prettier and review see to it, so their beginnings tell them. */
+function linesOfCode(text: string): number {
+  return text.split("\n").filter((line) => !/^\s*(\/\/|\/?\*|$)/.test(line)).length;
 }

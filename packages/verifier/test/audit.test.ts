@@ -292,7 +292,8 @@ describe("many entries", () => {
   it("keeps ids apart beyond any doubt", () => {
     const index = createRecIndex();
     const recs = Array.from({ length: 20_000 }, () => randomBytes(16).toString("hex"));
-    recs.forEach((rec, i) => index.set(rec, i));
+    recs.forEach((rec, i) => expect(index.add(rec, i)).toBeUndefined());
+    expect(index.add(recs[7] as string, 99)).toBe(7);
     recs.forEach((rec, i) => expect(index.get(rec)).toBe(i));
     expect(index.get("0".repeat(32))).toBeUndefined();
     expect(index.get((recs[0] as string).slice(0, 31) + (recs[0]?.endsWith("0") ? "1" : "0"))).toBeUndefined();

@@ -15,7 +15,7 @@ import { check, same, valueOf, type Case, type Vector } from "./vector-runner.ts
 
 const TAG_BYTES = 16;
 const own = (bytes: Uint8Array): Uint8Array<ArrayBuffer> => new Uint8Array(bytes); // WebCrypto's types want no shared memory
-const derive = (key: Uint8Array, ...info: Uint8Array[]): Uint8Array => hkdfSha256(key, "", concatBytes(...info), 32);
+const derive = (key: Uint8Array, ...info: Uint8Array[]): Uint8Array => hkdfSha256(key, concatBytes(...info), 32);
 
 async function openGcm(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, ct: Uint8Array): Promise<Uint8Array> {
   const imported = await crypto.subtle.importKey("raw", own(key), "AES-GCM", false, ["decrypt"]);

@@ -6,6 +6,8 @@ type Waiting = { resolve: (value: never) => void; reject: (error: Error) => void
 type Query = Exclude<keyof Projection, "fold" | "size">;
 
 const PAGE = 512;
+/** Of the memory for what is soon forgotten: by default V8 takes three times as much, and keeps it. */
+const YOUNG_MB = 16;
 
 /** The projections as the main thread sees them: every query first folds what the log has got since. */
 export class Projector {
@@ -19,7 +21,7 @@ export class Projector {
   /** `read` gives entries of the log from an index on. Folds in the background every `everyMs`. */
   constructor(path: string, read: (from: number, count: number) => Promise<Uint8Array[]>, everyMs = 500) {
     this.#read = read;
-    this.#worker = new Worker(new URL("./worker.ts", import.meta.url), { workerData: path });
+    this.#worker = new Worker(new URL("./worker.ts", import.meta.url), { workerData: path, resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB } });
     this.#worker.unref();
     this.#worker.on("message", ({ id, value, error }: { id: number; value?: unknown; error?: string }) => {
       const one = this.#waiting.get(id);

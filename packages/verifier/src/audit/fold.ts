@@ -112,9 +112,8 @@ export function createAudit(origin: string): Audit {
 
   /** The operator's word: record id, place in its register, hour. */
   function number(index: number, outer: Outer): void {
-    const other = recs.get(outer.rec);
-    if (other === undefined) recs.set(outer.rec, index);
-    else fail("entry", "entry/twice", { index, other, rec: outer.rec });
+    const other = recs.add(outer.rec, index);
+    if (other !== undefined) fail("entry", "entry/twice", { index, other, rec: outer.rec });
 
     const last = registers.get(outer.reg) ?? { seq: 0, index: -1 };
     const gap = outer.seq - last.seq - 1;

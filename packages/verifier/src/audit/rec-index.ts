@@ -5,24 +5,28 @@ const MAP_FULL = 8_388_608;
 export interface RecIndex {
   /** Index of the entry with this id (32 hex digits). */
   get(rec: string): number | undefined;
-  /** The id must be new. */
-  set(rec: string, index: number): void;
+  /** The index that the id has already, if it has one; else it gets this one. */
+  add(rec: string, index: number): number | undefined;
 }
 
 export function createRecIndex(): RecIndex {
   const maps = [new Map<string, number>()];
+  const find = (key: string): number | undefined => {
+    for (const map of maps) {
+      const index = map.get(key);
+      if (index !== undefined) return index;
+    }
+    return undefined;
+  };
   return {
-    get(rec) {
+    get: (rec) => find(compact(rec)),
+    add(rec, index) {
       const key = compact(rec);
-      for (const map of maps) {
-        const index = map.get(key);
-        if (index !== undefined) return index;
-      }
-      return undefined;
-    },
-    set(rec, index) {
+      const other = find(key);
+      if (other !== undefined) return other;
       if ((maps[0]?.size ?? 0) >= MAP_FULL) maps.unshift(new Map());
-      maps[0]?.set(compact(rec), index);
+      maps[0]?.set(key, index);
+      return undefined;
     },
   };
 }
