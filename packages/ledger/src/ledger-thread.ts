@@ -31,7 +31,10 @@ export class LedgerThread {
 
   /** Starts the thread and recovers. Rejects with the reason why the ledger must not run. `onFatal`: the process must end. */
   static async start(options: WorkerOptions, onFatal: (error: SpurError) => void): Promise<LedgerThread> {
-    const worker = new Worker(new URL("./worker.ts", import.meta.url), { workerData: options, resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB } });
+    const worker = new Worker(new URL("./worker.ts", import.meta.url), {
+      workerData: options,
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB },
+    });
     const waiting = new Map<number, Waiting>();
     const started: { thread?: LedgerThread } = {};
     const end = (error: SpurError): void => {

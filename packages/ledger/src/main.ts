@@ -11,7 +11,7 @@ import { createServer } from "./api/server.ts";
 import { backupRunning } from "./backup.ts";
 import { resolveConfig, type ConfigSource, type LedgerConfig } from "./config.ts";
 import { deploymentOf, policyInForce, recordOwnKeys } from "./deployments.ts";
-import { SpurError } from "./errors.ts";
+import type { SpurError } from "./errors.ts";
 import { registerGateway } from "./gateway/routes.ts";
 import type { ServedModel } from "./gateway/upstream.ts";
 import { LedgerThread } from "./ledger-thread.ts";

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { DatabaseSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 import { afterAll, expect, it } from "vitest";
 import { openDatabase } from "../src/storage/database.ts";
 import { sqliteRecIndex } from "../src/storage/rec-index.ts";

@@ -23,7 +23,7 @@ it.each(sealed.valid as Vector[])("seals: $name", (v: Vector) => {
   const made = seal(hex(v.rec), v.slots.map(valueOf), hex(v.dek));
   expect([made.ct.toString("hex"), Buffer.from(made.commitment).toString("hex")]).toEqual([v.ct, v.commitment]);
   const blobs = made.blobs.map(({ slot, sha256 }) => ({ slot, sha256: sha256.toString("hex") }));
-  expect(blobs).toEqual((v.blobs ?? []).map(({ slot, sha256 }: any) => ({ slot, sha256 })));
+  expect(blobs).toEqual((v.blobs ?? []).map(({ slot, sha256 }: Vector) => ({ slot, sha256 })));
   const values = open(v, (slot) => made.blobs.find((one) => one.slot === slot)!.bytes);
   values.forEach((value, i) => {
     const wanted = valueOf(v.slots[i]);
@@ -33,9 +33,9 @@ it.each(sealed.valid as Vector[])("seals: $name", (v: Vector) => {
 it.each(sealed.invalid as Vector[])("does not open: $name", (v: Vector) =>
   expect(() => open(v, () => Buffer.alloc(0))).toThrow("vault/"),
 );
-it.each(sealed.blobs.invalid as Vector[])("does not open blob: $name", ({ edit }: any) => {
-  const v = sealed.valid.find((one: any) => one.blobs !== undefined);
-  const chunksOf = (values: any[]) => {
+it.each(sealed.blobs.invalid as Vector[])("does not open blob: $name", ({ edit }: Vector) => {
+  const v = sealed.valid.find((one: Vector) => one.blobs !== undefined);
+  const chunksOf = (values: Vector[]) => {
     const [blob] = seal(hex(v.rec), values, hex(v.dek)).blobs;
     const step = 65_536 + 16;
     return Array.from({ length: v.blobs[0].chunks }, (_, j) => blob!.bytes.subarray(j * step, (j + 1) * step));

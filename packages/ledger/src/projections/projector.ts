@@ -21,7 +21,10 @@ export class Projector {
   /** `read` gives entries of the log from an index on. Folds in the background every `everyMs`. */
   constructor(path: string, read: (from: number, count: number) => Promise<Uint8Array[]>, everyMs = 500) {
     this.#read = read;
-    this.#worker = new Worker(new URL("./worker.ts", import.meta.url), { workerData: path, resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB } });
+    this.#worker = new Worker(new URL("./worker.ts", import.meta.url), {
+      workerData: path,
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB },
+    });
     this.#worker.unref();
     this.#worker.on("message", ({ id, value, error }: { id: number; value?: unknown; error?: string }) => {
       const one = this.#waiting.get(id);

@@ -6,6 +6,8 @@ export type Json = null | boolean | number | string | readonly Json[] | { readon
 export type JsonObject = { readonly [name: string]: Json };
 
 const MAX_DEPTH = 32;
+/** Commas and opening brackets outside strings: no more values than that. */
+const MAX_MARKS = 4_194_304;
 const LONE_SURROGATE = /\p{Surrogate}/u;
 // Printable ASCII without `"` and `\`: such names never need escaping, and sorting by code unit equals sorting by code point.
 const PLAIN = /^[\x20-\x21\x23-\x5b\x5d-\x7e]+$/;
@@ -58,7 +60,7 @@ function writeString(value: string): string {
  */
 export function parseCanonical(bytes: Uint8Array, maxDepth = MAX_DEPTH): Json {
   const text = fromUtf8(bytes);
-  refuseDeep(text, maxDepth);
+  refuseVast(text, maxDepth);
   let value: Json;
   try {
     value = JSON.parse(text) as Json;
@@ -93,9 +95,9 @@ export function isObject(value: Json | undefined): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-// Before JSON.parse sees it: 100,000 opening brackets overflow the stack of some engines.
-function refuseDeep(text: string, maxDepth: number): void {
-  let depth = 0;
+// Before JSON.parse sees it: 100,000 opening brackets overflow the stack of some engines, and 64 MiB of `[],` the memory of all.
+function refuseVast(text: string, maxDepth: number): void {
+  let [depth, marks] = [0, 0];
   let inString = false;
   for (let i = 0; i < text.length; i++) {
     const c = text.charCodeAt(i);
@@ -103,8 +105,11 @@ function refuseDeep(text: string, maxDepth: number): void {
       if (c === 0x5c) i++;
       else if (c === 0x22) inString = false;
     } else if (c === 0x22) inString = true;
+    else if (c === 0x2c) marks++;
     else if (c === 0x5b || c === 0x7b) {
+      marks++;
       if (++depth > maxDepth) throw new VerifyError("canonical/depth", `deeper than ${maxDepth} levels`);
     } else if (c === 0x5d || c === 0x7d) depth--;
   }
+  if (marks > MAX_MARKS) throw new VerifyError("canonical/too-many", `${marks} commas and opening brackets`);
 }
