@@ -56,7 +56,7 @@ export async function startServers(folder: string, before?: readonly string[]): 
 export async function load<Result extends { failed: number }>(
   url: string,
   key: string,
-  mode: "closed" | "open",
+  mode: "closed" | "streamed" | "open",
   seconds: number,
   amount: number,
 ): Promise<Result> {

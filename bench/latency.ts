@@ -3,18 +3,20 @@ import { join } from "node:path";
 import type { Bench, BenchContext } from "./bench.ts";
 import { busy, commitMs, coreShare } from "./calibration.ts";
 import { alternate, judge, measured, told, type Figure } from "./figures.ts";
-import { IN_FLIGHT, load, startServers, type Servers } from "./gateway.ts";
+import { load, startServers, type Servers } from "./gateway.ts";
 import type { ClosedResult, OpenResult } from "./load.ts";
 import { FIRST_TOKEN_MS, TOKEN_MS, TOKENS } from "./upstream.ts";
 
 const SECONDS = 6;
 const SHARE = 0.25;
+/** Streams at once that keep everything busy: the saturated rate of these very answers. */
+const STREAMS = 384;
 const DELAY_MS = 10;
 
 export const latency: Bench = {
   name: "latency",
   about:
-    `answers arrive at fixed times at ${100 * SHARE} % of the gateway's saturated rate; the upstream waits ${FIRST_TOKEN_MS} ms and streams ` +
+    `answers arrive at fixed times at ${100 * SHARE} % of the rate at which the gateway is saturated with such answers; the upstream waits ${FIRST_TOKEN_MS} ms and streams ` +
     `${TOKENS} tokens at ${1000 / TOKEN_MS} a second; added = Spur − bare proxy, in the same run`,
   async run(context) {
     const { folder, say } = context;
@@ -22,7 +24,7 @@ export const latency: Bench = {
     let perSecond: number;
     const figures: Figure[] = [];
     try {
-      const saturated = (await load<ClosedResult>(servers.spurUrl, servers.key, "closed", 4, IN_FLIGHT)).perSecond;
+      const saturated = (await load<ClosedResult>(servers.spurUrl, servers.key, "streamed", 5, STREAMS)).perSecond;
       perSecond = Math.max(1, Math.round(SHARE * saturated));
       say(`saturated at ${Math.round(saturated)} answers/s: ${perSecond} arrive each second`);
       figures.push(...(await added(context, servers, perSecond)));

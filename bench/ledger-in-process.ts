@@ -27,7 +27,7 @@ export async function openInProcess(folder: string, publishEveryMs = 5000): Prom
   const thread = await LedgerThread.start(options, (error) => {
     throw error;
   });
-  const ledger = new Ledger(thread, { data, now: () => Date.now(), lastAtMs: 0 });
+  const ledger = new Ledger(thread, { data, now: () => Date.now() });
   await recordOwnKeys(ledger);
   const record = async (draft: Omit<Draft, "rec" | keyof typeof common>): Promise<string> => {
     const rec = newRec();

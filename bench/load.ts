@@ -1,10 +1,10 @@
 // The load generator, in a process of its own so that it measures its own delays and not the bench's.
-// Arguments: URL of /v1, key, "closed" SECONDS IN_FLIGHT | "open" SECONDS PER_SECOND. Prints one JSON document.
+// Arguments: URL of /v1, key, "closed" | "streamed" SECONDS IN_FLIGHT, or "open" SECONDS PER_SECOND. Prints one JSON document.
 import { Pool } from "undici";
 import { percentile } from "./figures.ts";
 import { TOKEN_MS } from "./upstream.ts";
 
-/** What "closed" prints. */
+/** What "closed" and "streamed" print. */
 export interface ClosedResult {
   readonly perSecond: number;
   readonly p50Ms: number;
@@ -29,9 +29,9 @@ export interface OpenResult {
 if (import.meta.main) {
   const [url = "", key = "", mode = "", seconds = "1", amount = "1"] = process.argv.slice(2);
   const result =
-    mode === "closed"
-      ? await closed(url, key, Number(seconds), Number(amount))
-      : await open(url, key, Number(seconds), Number(amount));
+    mode === "open"
+      ? await open(url, key, Number(seconds), Number(amount))
+      : await closed(url, key, mode === "streamed", Number(seconds), Number(amount));
   process.stdout.write(JSON.stringify(result));
   process.exit(0);
 }
@@ -47,8 +47,14 @@ function requestOf(url: string, key: string, stream: boolean) {
   return { origin, options: { path: `${pathname}/chat/completions`, method: "POST" as const, headers, body } };
 }
 
-async function closed(url: string, key: string, seconds: number, inFlight: number): Promise<ClosedResult> {
-  const { origin, options } = requestOf(url, key, false);
+async function closed(
+  url: string,
+  key: string,
+  stream: boolean,
+  seconds: number,
+  inFlight: number,
+): Promise<ClosedResult> {
+  const { origin, options } = requestOf(url, key, stream);
   const pool = new Pool(origin, { connections: inFlight, pipelining: 1 });
   const times: number[] = [];
   let failed = 0;
@@ -59,7 +65,7 @@ async function closed(url: string, key: string, seconds: number, inFlight: numbe
       const { statusCode, body } = await pool.request(options);
       const text = await body.text();
       if (now < warmUntil) continue;
-      if (statusCode === 200 && text.endsWith("}")) times.push(performance.now() - now);
+      if (statusCode === 200 && text.endsWith(stream ? "[DONE]\n\n" : "}")) times.push(performance.now() - now);
       else failed++;
     }
   };

@@ -193,7 +193,7 @@ export async function runStory(options: StoryOptions, io: StoryIo): Promise<0 | 
       io.stdout.write(
         `${JSON.stringify({ ok: true, url: ledger.url, seconds: total, steps: stage.times, evidence: files.evidence, trust: files.trust })}\n`,
       );
-    else tell(io, ledger, files);
+    else tell(io, options.exit ? undefined : ledger.url, files);
     if (!options.exit) await io.untilStopped?.();
     return 0;
   } catch (error) {
@@ -211,11 +211,11 @@ export async function runStory(options: StoryOptions, io: StoryIo): Promise<0 | 
   }
 }
 
-function tell(io: StoryIo, ledger: RunningLedger, files: { evidence: string; trust: string }): void {
+function tell(io: StoryIo, url: string | undefined, files: { evidence: string; trust: string }): void {
   const near = (path: string): string => (path.startsWith(`${io.cwd}/`) ? path.slice(io.cwd.length + 1) : path);
+  const pages = url === undefined ? "" : `  the page:      ${url}/\n  the verifier:  ${url}/verify.html\n`;
   io.stdout.write(
-    `\nEvery step did what it says. Look at it yourself:\n  the page:      ${ledger.url}/\n  the verifier:  ${ledger.url}/verify.html\n` +
-      `  npx spur verify ${near(files.evidence)} --trust ${near(files.trust)}\n`,
+    `\nEvery step did what it says. Look at it yourself:\n${pages}  npx spur verify ${near(files.evidence)} --trust ${near(files.trust)}\n${url === undefined ? "  npm start      serves the demo again\n" : ""}`,
   );
 }
 

@@ -17,11 +17,11 @@ export const browser: Suite = {
     const executablePath = process.env["SPUR_CHROMIUM"] ?? "/usr/bin/chromium";
     if (!existsSync(executablePath))
       throw new Skip(`no Chromium at ${executablePath} (SPUR_CHROMIUM names another place)`);
-    const upstream = await startUpstream();
     const chrome = await chromium.launch({
       executablePath,
       args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
     });
+    const upstream = await startUpstream();
     try {
       const vectors = await runVectors(chrome);
       say(`${vectors} vectors pass in Chromium ${chrome.version()}`);

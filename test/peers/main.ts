@@ -9,7 +9,8 @@ import { tessera } from "./tessera.ts";
 
 const SUITES: readonly Suite[] = [python, openaiPython, openaiNode, tessera, sqlite, browser];
 
-process.exitCode = await main(process.argv.slice(2));
+// Not left to the event loop: a suite that failed may have left something open.
+process.exit(await main(process.argv.slice(2)));
 
 async function main(names: readonly string[]): Promise<0 | 1 | 2> {
   const unknown = names.filter((name) => !SUITES.some((suite) => suite.name === name));

@@ -101,7 +101,7 @@ async function grow(data: string): Promise<{ vkey: string; empty: string; copies
   const thread = await LedgerThread.start({ data, keys, origin: ORIGIN, publishEveryMs: 3_600_000 }, (error) => {
     throw error;
   });
-  const ledger = new Ledger(thread, { data, now: () => Date.now(), lastAtMs: 0 });
+  const ledger = new Ledger(thread, { data, now: () => Date.now() });
   const copies: Copy[] = [];
   const empty = join(data, "..", "copy-0");
   mkdirSync(empty);

@@ -5,6 +5,7 @@ from . import Refused, need
 
 MAX_INTEGER = 2**53 - 1
 MAX_DEPTH = 32
+MAX_MARKS = 4_194_304
 NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)")
 NAME = re.compile(r'"([\x20\x21\x23-\x5b\x5d-\x7e]+)"')
 PLAIN = re.compile(r'[^"\\\x00-\x1f]*')
@@ -27,7 +28,12 @@ def read(data, max_depth=MAX_DEPTH):
 
 class _Reader:
     def __init__(self, text, max_depth):
-        self.text, self.at, self.max_depth = text, 0, max_depth
+        self.text, self.at, self.max_depth, self.marks = text, 0, max_depth, 0
+
+    def mark(self):
+        """A comma or an opening bracket."""
+        self.marks += 1
+        need(self.marks <= MAX_MARKS, "too many values")
 
     def take(self, expected):
         if self.text.startswith(expected, self.at):
@@ -41,6 +47,7 @@ class _Reader:
             return self.string()
         if first in ("{", "["):
             need(depth < self.max_depth, "too deep")
+            self.mark()
             self.at += 1
             return self.members(depth + 1) if first == "{" else self.items(depth + 1)
         for word, value in (("null", None), ("true", True), ("false", False)):
@@ -90,6 +97,7 @@ class _Reader:
             if self.take("]"):
                 return found
             need(self.take(","), "list not closed")
+            self.mark()
 
     def members(self, depth):
         found, last = {}, ""
@@ -106,6 +114,7 @@ class _Reader:
             if self.take("}"):
                 return found
             need(self.take(","), "object not closed")
+            self.mark()
 
 
 def write(value):

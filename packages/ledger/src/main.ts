@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { pino } from "pino";
 import { useSha256 } from "@spur/verifier/hash";
-import { parseEntry } from "@spur/verifier/statement/entry";
+import { parseEntry, parseOuter } from "@spur/verifier/statement/entry";
 import { AccessKeys } from "./api/access.ts";
 import type { ApiContext } from "./api/context.ts";
 import { createQuestions } from "./api/questions.ts";
@@ -71,7 +71,7 @@ export async function startLedger(options: StartOptions): Promise<RunningLedger>
   const timers: NodeJS.Timeout[] = [];
   const closers: (() => Promise<unknown>)[] = [() => thread.close()]; // the last opened is closed first
   try {
-    const ledger = new Ledger(thread, { data, now, lastAtMs: await lastAtMs(thread) });
+    const ledger = new Ledger(thread, { data, now });
     const projector = new Projector(join(data, "projections.sqlite"), (from, count) =>
       thread.call("read", from, count),
     );
@@ -115,12 +115,12 @@ export async function startLedger(options: StartOptions): Promise<RunningLedger>
       }); // prettier-ignore
     };
     for (const model of found.models) await serve(model);
-    notices.push(...found.notices);
+    notices.push(...found.notices, `data in ${data}, keys in ${keys}: back up both, apart from each other`);
     const url = await app.listen({ host: config.host, port: config.port }).catch((cause: unknown) => {
       throw portTaken(config, cause);
     });
     const chores = async (atStart: boolean): Promise<void> => {
-      await removeDue(ledger, now(), async (index) => (await entryAt(index)).rec);
+      await removeDue(ledger, now(), async (index) => parseOuter(await ledger.entryBytes(index)).rec);
       // A new log gets its first closing after an hour, not at once.
       if (atStart && (await projector.query("last", "spur:registers/v1")) === undefined) return;
       if (await closingIsDue(ledger, projector, now())) await closeRegisters(ledger);
@@ -161,15 +161,6 @@ export async function startLedger(options: StartOptions): Promise<RunningLedger>
     for (const close of closers) await close().catch(() => undefined);
     throw error;
   }
-}
-
-/** Hours in the log never go back, whatever the clock does between two starts. */
-async function lastAtMs(thread: LedgerThread): Promise<number> {
-  const { size } = await thread.call("head");
-  if (size === 0) return 0;
-  const [bytes] = await thread.call("read", size - 1, 1);
-  const { at } = parseEntry(bytes as Uint8Array);
-  return Date.parse(at.replace("Z", ":00:00Z"));
 }
 
 /** The operator's key: made at the first start, shown once, and kept in the keys folder for the same user's commands. */

@@ -58,23 +58,15 @@ export class Ledger implements Recorder {
   readonly #pending = new Map<string, string>();
   /** Admitted opens: a removal waits for them. */
   readonly #opening = new Map<string, number>();
-  #lastAtMs = 0;
 
-  constructor(thread: LedgerThread, options: { data: string; now: () => number; lastAtMs: number }) {
+  constructor(thread: LedgerThread, options: { data: string; now: () => number }) {
     this.#thread = thread;
     this.#data = options.data;
     this.#now = options.now;
-    this.#lastAtMs = options.lastAtMs;
   }
 
   get thread(): LedgerThread {
     return this.#thread;
-  }
-
-  /** The clock, never going back: hours in the log do not either. */
-  #at(): number {
-    this.#lastAtMs = Math.max(this.#lastAtMs, this.#now());
-    return this.#lastAtMs;
   }
 
   async record(drafts: readonly Draft[], finishes?: string): Promise<Recorded[]> {
@@ -87,7 +79,7 @@ export class Ledger implements Recorder {
     marks: readonly Marks[],
     essential = false,
   ): Promise<Recorded[]> {
-    const at = this.#at();
+    const at = this.#now();
     const prepared = drafts.map((draft) => prepare(draft, at));
     const files = prepared.flatMap((one) => one.files);
     // Crash after this: files that no row names; the next start collects them.

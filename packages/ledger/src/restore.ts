@@ -301,7 +301,7 @@ async function alert(
   if (lostContents === 0 && size === sizeBefore) return;
   const thread = await LedgerThread.start({ data, keys, origin: "unused", publishEveryMs: 3_600_000 }, () => undefined);
   try {
-    const ledger = new Ledger(thread, { data, now, lastAtMs: 0 });
+    const ledger = new Ledger(thread, { data, now });
     await ledger.record([
       {
         rec: newRec(),
@@ -362,7 +362,7 @@ export async function retire(options: {
     () => undefined,
   );
   try {
-    const ledger = new Ledger(thread, { data, now, lastAtMs: 0 });
+    const ledger = new Ledger(thread, { data, now });
     await recordOwnKeys(ledger);
     await ledger.record([
       {

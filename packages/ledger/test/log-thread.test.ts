@@ -24,7 +24,7 @@ async function start(pair: Pair, now: () => number = Date.now, publishEveryMs = 
   const fatal: SpurError[] = [];
   const thread = await LedgerThread.start({ ...pair, origin: ORIGIN, publishEveryMs }, (error) => fatal.push(error));
   open.push(thread);
-  return { thread, fatal, ledger: new Ledger(thread, { data: pair.data, now, lastAtMs: 0 }) };
+  return { thread, fatal, ledger: new Ledger(thread, { data: pair.data, now }) };
 }
 
 afterEach(async () => {

@@ -116,7 +116,7 @@ describe("work is bounded", () => {
   });
 
   it("closings without end", () => {
-    const count = 10_000;
+    const count = 20_000;
     const line = (index: number, reg: string, seq: number, predicate: object, prev: number): [number, Loose] => {
       const outer = { reg, seq, ...(seq === 1 ? {} : { prev }) };
       return [index, { index, outer, entry: { predicate, predicateType: `spur:${reg}/v1`, evidence: "observed" } }];
@@ -133,7 +133,7 @@ describe("work is bounded", () => {
       checkRegisters(
         { registers: [...held.keys()].slice(1, count) } as Loose,
         held,
-        { origin: "x", size: 20_001 },
+        { origin: "x", size: 40_001 },
         findings,
       ),
     );

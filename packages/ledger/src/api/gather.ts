@@ -4,7 +4,7 @@ import { formatTilePath, type Tile } from "@spur/verifier/tlog/tile";
 import { createProver, type Prover } from "@spur/verifier/tlog/prover";
 import { parseNote } from "@spur/verifier/note/note";
 import { parseCheckpoint } from "@spur/verifier/note/checkpoint";
-import { inclusionProof, type LeafHash } from "@spur/verifier/tlog/merkle";
+import { inclusionProof, type LeafHash, type Root } from "@spur/verifier/tlog/merkle";
 import { commitment, hashedForm, slotDigest } from "@spur/verifier/payload/commitment";
 import { formatEvidence, type OpenedSlot } from "@spur/verifier/evidence/format";
 import type { Ask } from "@spur/verifier/evidence/report";
@@ -20,6 +20,7 @@ const MAX_WHOLE = 50;
 /** The published log as files: what any stranger could read, too. */
 export interface PublishedLog {
   readonly size: number;
+  readonly root: Root;
   readonly checkpoint: string;
   readonly prover: Prover;
 }
@@ -32,8 +33,8 @@ export async function publishedLog(folder: string): Promise<PublishedLog | undef
   });
   if (bytes === undefined) return undefined;
   const checkpoint = bytes.toString("utf8");
-  const { size } = parseCheckpoint(parseNote(checkpoint).text);
-  return { size, checkpoint, prover: createProver(size, (tile) => readTile(folder, tile)) };
+  const { size, root } = parseCheckpoint(parseNote(checkpoint).text);
+  return { size, root, checkpoint, prover: createProver(size, (tile) => readTile(folder, tile)) };
 }
 
 async function readTile(folder: string, tile: Tile): Promise<Uint8Array> {
@@ -75,23 +76,28 @@ export interface GatherDeps {
   readonly publish: () => Promise<unknown>;
 }
 
-/** An evidence file about one record: its entries with proofs, and what the caller was allowed to open. Publishes first if it must. */
+/**
+ * An evidence file about one record: its entries with proofs, and what the caller was allowed to open. For an insider it publishes
+ * first if it must; a stranger gets what the checkpoint covers, and cannot make the ledger publish.
+ */
 export async function gatherEvidence(
   deps: GatherDeps,
   row: EntryRow,
   ask: Ask,
   opened: readonly OpenedSlot[],
+  insider: boolean,
 ): Promise<Uint8Array> {
-  const indexes = new Set(await entriesFor(deps, row, ask));
+  let log = await publishedLog(deps.folder);
+  const below = insider ? Number.MAX_SAFE_INTEGER : (log?.size ?? 0);
+  const indexes = new Set(await entriesFor(deps, row, ask, below));
   for (const one of opened) indexes.add(one.index);
-  const closing = await deps.projector.query("last", "spur:registers/v1");
+  const closing = await deps.projector.query("last", "spur:registers/v1", below);
   const registers = closing === undefined ? [] : [closing.index];
   for (const index of registers) indexes.add(index);
   if (closing !== undefined && ask === "Q5")
     for (const index of await wholeRegisters(deps, closing.index)) indexes.add(index);
   const top = Math.max(...indexes);
-  let log = await publishedLog(deps.folder);
-  if (log === undefined || log.size <= top) {
+  if (insider && (log === undefined || log.size <= top)) {
     await deps.publish();
     log = await publishedLog(deps.folder);
   }
@@ -130,8 +136,8 @@ async function wholeRegisters({ projector }: GatherDeps, closing: number): Promi
 }
 
 /** Which entries a question about this record needs. */
-async function entriesFor({ projector }: GatherDeps, row: EntryRow, ask: Ask): Promise<number[]> {
-  const { entries } = await projector.query("trace", row.index);
+async function entriesFor({ projector }: GatherDeps, row: EntryRow, ask: Ask, below: number): Promise<number[]> {
+  const { entries } = await projector.query("trace", row.index, below);
   // Q5 is about the answer: who let it through, under which policy. The training behind it is for lineage and Q8.
   const wanted =
     ask === "Q5"

@@ -1,7 +1,7 @@
 import { trustFromVkeys } from "@spur/verifier/trust/trust";
 import { verifyEvidence } from "@spur/verifier/evidence/verify";
 import { QUESTIONS, type Answer, type Ask, type QuestionState } from "@spur/verifier/evidence/report";
-import { gatherEvidence, type GatherDeps } from "./gather.ts";
+import { gatherEvidence, publishedLog, type GatherDeps } from "./gather.ts";
 
 // Which kind of record a question is shown for on the front page.
 const SUBJECT: Partial<Record<Ask, string>> = { Q5: "spur:output/v1", Q8: "spur:training-run/v1" };
@@ -27,10 +27,12 @@ export function createQuestions(deps: GatherDeps): () => Promise<readonly Answer
 async function ask(deps: GatherDeps): Promise<readonly Answer[]> {
   const trust = trustFromVkeys([deps.ledger.thread.info.vkey]);
   const found = new Map<Ask, Answer>();
+  // Of what is published: everybody may ask, and asking must not publish.
+  const size = (await publishedLog(deps.folder))?.size ?? 0;
   for (const [question, type] of Object.entries(SUBJECT) as [Ask, string][]) {
-    const row = await deps.projector.query("last", type);
+    const row = await deps.projector.query("last", type, size);
     if (row === undefined) continue;
-    const report = verifyEvidence(await gatherEvidence(deps, row, question, []), trust);
+    const report = verifyEvidence(await gatherEvidence(deps, row, question, [], false), trust);
     for (const answer of report.answers) {
       if (answer.state === "not-recorded") continue;
       const before = found.get(answer.ask);

@@ -2,10 +2,12 @@ import { resolve } from "node:path";
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
 import { toBase64 } from "@spur/verifier/bytes";
+import { EMPTY_ROOT } from "@spur/verifier/tlog/merkle";
+import { parseEntry } from "@spur/verifier/statement/entry";
 import { custody, fileOf } from "../custody.ts";
 import { SpurError } from "../errors.ts";
 import { newRec } from "../record.ts";
-import { SCOPES } from "./access.ts";
+import { SCOPES, type AccessKey } from "./access.ts";
 import type { ApiContext } from "./context.ts";
 import { publishedLog } from "./gather.ts";
 import { getPayload, putPayload } from "./payloads.ts";
@@ -14,7 +16,7 @@ import { closeRegisters } from "./registers.ts";
 import { parseBasis, removeContents } from "./removals.ts";
 import { checked, json } from "./routes-records.ts";
 
-const MAX_PAYLOAD = 1024 * 1024 * 1024;
+const MAX_PAYLOAD = 256 * 1024 * 1024;
 
 /** What the operator and his tools ask of the ledger as a whole. */
 export function adminRoutes(
@@ -24,12 +26,17 @@ export function adminRoutes(
 ): void {
   const { ledger, projector, config } = context;
 
-  app.get("/spur/v1/head", async () => {
-    const { size, root, published } = await ledger.thread.call("head");
+  app.get("/spur/v1/head", async (request) => {
+    const head = await ledger.thread.call("head");
     const { origin, vkey, receiptsVkey } = ledger.thread.info;
     const log = await publishedLog(context.logFolder);
+    const { published } = head;
+    // A stranger learns of entries when a checkpoint covers them, not the moment they come.
+    const insider = context.keys.authenticate(request.headers) !== undefined;
+    const size = insider ? head.size : (log?.size ?? 0);
+    const root = insider ? toBase64(head.root) : toBase64(log?.root ?? EMPTY_ROOT);
     return {
-      origin, vkey, receiptsVkey, size, root: toBase64(root), demo: config.demo, version: context.version, contentDays: config.contentDays,
+      origin, vkey, receiptsVkey, size, root, demo: config.demo, version: context.version, contentDays: config.contentDays,
       published: log === undefined ? null : { size: published, checkpoint: log.checkpoint },
     }; // prettier-ignore
   });
@@ -64,6 +71,7 @@ export function adminRoutes(
     const body = checked(schema, json(request));
     const recs = body.recs ?? (body.rec === undefined ? [] : [body.rec]);
     if (recs.length === 0) throw new SpurError("http/body", "rec or recs is missing", { status: 422 });
+    for (const rec of recs) await demandRemovable(context, rec, key);
     const results = await removeContents(ledger, {
       recs, basis: parseBasis(body.basis), who: `${key.id} ${key.label}`,
       ...(body.reason === undefined ? {} : { reason: body.reason }), ...(body.request === undefined ? {} : { request: body.request }),
@@ -120,15 +128,17 @@ export function adminRoutes(
 
   app.get("/spur/v1/questions", () => questions());
 
-  app.get("/health", async (_request, reply) => {
+  app.get("/health", async (request, reply) => {
     const { size, published, failed } = await ledger.thread.call("head");
-    if (failed === undefined) return { status: "ok", size, published };
-    return reply.code(503).send({ status: "failing", size, published });
+    const shown = context.keys.authenticate(request.headers) === undefined ? published : size;
+    if (failed === undefined) return { status: "ok", size: shown, published };
+    return reply.code(503).send({ status: "failing", size: shown, published });
   });
 
-  app.get("/metrics", async (_request, reply) => {
-    const { size, published } = await ledger.thread.call("head");
-    const counts = await projector.query("counts");
+  app.get("/metrics", async (request, reply) => {
+    const { size: all, published } = await ledger.thread.call("head");
+    const size = context.keys.authenticate(request.headers) === undefined ? published : all;
+    const counts = await projector.query("counts", size);
     const lines = [
       "# HELP spur_log_entries Entries committed to the log.",
       "# TYPE spur_log_entries counter",
@@ -157,4 +167,22 @@ function accessForAudit(id: string, label: string) {
     retention: "people",
     owner: "",
   } as const;
+}
+
+/** Contents may be removed; the sealed who and why of removals, openings and policies only by the operator, since they answer for him. */
+async function demandRemovable(context: ApiContext, rec: string, key: AccessKey): Promise<void> {
+  const place = await context.ledger.thread.call("locate", rec);
+  if (place === undefined) return; // told by the order itself: unknown, or still being answered
+  const entry = parseEntry(await context.ledger.entryBytes(place.index));
+  if (entry.commitment === undefined) {
+    throw new SpurError("removal/no-content", `${rec} is a ${entry.reg} entry without sealed content`, {
+      status: 422,
+      hint: "Nothing was removed, and no backup is void.",
+    });
+  }
+  if (["people", "system", "service"].includes(entry.retention) && !key.scopes.has("admin")) {
+    throw new SpurError("access/scope", `removing the content of ${entry.reg} needs a key with scope admin`, {
+      status: 403,
+    });
+  }
 }

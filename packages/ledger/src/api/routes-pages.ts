@@ -1,4 +1,4 @@
-import type { FastifyInstance } from "fastify";
+import type { FastifyInstance, FastifyReply } from "fastify";
 import { openApi } from "./openapi.ts";
 import type { ApiContext } from "./context.ts";
 
@@ -18,14 +18,21 @@ export function pageRoutes(app: FastifyInstance, context: ApiContext): void {
 
   app.get("/", async (_request, reply) => {
     const { indexHtml } = await load();
-    return reply.header("content-type", "text/html; charset=utf-8").header("cache-control", "no-cache").send(indexHtml);
+    return page(reply).send(indexHtml);
   });
   app.get("/verify.html", async (_request, reply) => {
     const { verifyHtml } = await load();
-    return reply
-      .header("content-type", "text/html; charset=utf-8")
-      .header("cache-control", "no-cache")
-      .send(verifyHtml);
+    return page(reply).send(verifyHtml);
   });
   app.get("/spur/v1/openapi.json", () => openApi(context.version));
+}
+
+/** Nobody may put our verdicts into a frame of his own. */
+function page(reply: FastifyReply): FastifyReply {
+  return reply
+    .header("content-type", "text/html; charset=utf-8")
+    .header("cache-control", "no-cache")
+    .header("x-content-type-options", "nosniff")
+    .header("x-frame-options", "DENY")
+    .header("content-security-policy", "frame-ancestors 'none'");
 }

@@ -19,6 +19,7 @@ import type { ApiContext } from "./context.ts";
 import { gatherEvidence, openingsOf } from "./gather.ts";
 import { openRecorded, placeFor, slotNumbers, unknown } from "./open.ts";
 import { parseStrictJson } from "./strict-json.ts";
+import { demandWritable } from "./writable.ts";
 
 const REC = z.string().regex(/^[0-9a-f]{32}$/);
 const HEX32 = z.string().regex(/^[0-9a-f]{64}$/);
@@ -48,25 +49,29 @@ export function recordRoutes(app: FastifyInstance, context: ApiContext): void {
   app.post("/spur/v1/records", { bodyLimit: MAX_BODY }, async (request, reply) => {
     const key = context.require(request.headers, "write");
     const drafts = rawStatement(request, key) ?? draftsOf(parseBody(request), key);
+    await demandWritable(ledger, drafts);
     const recorded = await ledger.record(drafts);
     return reply.code(201).send({ records: recorded.map(wireRecorded) });
   });
 
-  app.get<{ Querystring: { limit?: string; before?: string; type?: string } }>("/spur/v1/records", async (request) => {
-    const limit = bounded(request.query.limit, 50, 1, 500);
-    const published = (await ledger.thread.call("head")).published;
-    const before = Math.min(
-      published,
-      bounded(request.query.before, Number.MAX_SAFE_INTEGER, 0, Number.MAX_SAFE_INTEGER),
-    );
-    const rows = await projector.query("list", limit, before, request.query.type);
-    return {
-      records: rows.map(({ predicate: _predicate, removed, ...row }) => ({
-        ...row,
-        ...(removed === null ? {} : { removed }),
-      })),
-    };
-  });
+  app.get<{ Querystring: { limit?: Repeated; before?: Repeated; type?: Repeated } }>(
+    "/spur/v1/records",
+    async (request) => {
+      const limit = bounded(request.query.limit, 50, 1, 500);
+      const published = (await ledger.thread.call("head")).published;
+      const before = Math.min(
+        published,
+        bounded(request.query.before, Number.MAX_SAFE_INTEGER, 0, Number.MAX_SAFE_INTEGER),
+      );
+      const rows = await projector.query("list", limit, before, single(request.query.type));
+      return {
+        records: rows.map(({ predicate: _predicate, removed, ...row }) => ({
+          ...row,
+          ...(removed === null ? {} : { removed }),
+        })),
+      };
+    },
+  );
 
   app.get<{ Params: { rec: string } }>("/spur/v1/records/:rec", async (request) => {
     const { rec } = request.params;
@@ -104,23 +109,26 @@ export function recordRoutes(app: FastifyInstance, context: ApiContext): void {
 
   app.get<{ Params: { rec: string } }>("/spur/v1/records/:rec/trace", async (request) => {
     const row = await visibleRow(context, request.params.rec, request);
-    const { entries, edges } = await projector.query("trace", row.index);
+    // A stranger sees of the story what the checkpoint covers.
+    const insider = context.keys.authenticate(request.headers) !== undefined;
+    const { published } = await ledger.thread.call("head");
+    const { entries, edges } = await projector.query("trace", row.index, insider ? Number.MAX_SAFE_INTEGER : published);
     return {
       entries: entries.map((entry) => ({ ...entry, predicate: JSON.parse(entry.predicate) as unknown, opened: [] })),
       edges,
     };
   });
 
-  app.get<{ Params: { rec: string }; Querystring: { ask?: string; open?: string } }>(
+  app.get<{ Params: { rec: string }; Querystring: { ask?: Repeated; open?: Repeated } }>(
     "/spur/v1/records/:rec/evidence",
     async (request, reply) => {
       const { rec } = request.params;
       const row = await visibleRow(context, rec, request);
       const ask = askOf(
-        request.query.ask ??
+        single(request.query.ask) ??
           (row.type === "spur:output/v1" ? "Q5" : row.type === "spur:training-run/v1" ? "Q8" : "lineage"),
       );
-      const names = (request.query.open ?? "").split(",").filter((name) => name !== "");
+      const names = (single(request.query.open) ?? "").split(",").filter((name) => name !== "");
       let opened: ReturnType<typeof openingsOf> = [];
       if (names.length > 0) {
         const key = context.keys.authenticate(request.headers);
@@ -139,6 +147,7 @@ export function recordRoutes(app: FastifyInstance, context: ApiContext): void {
         row,
         ask,
         opened,
+        context.keys.authenticate(request.headers) !== undefined,
       );
       return reply
         .header("content-type", "application/json")
@@ -326,9 +335,18 @@ export function checked<T>(schema: z.ZodType<T>, value: unknown): T {
   throw new SpurError("http/body", `${issue?.path.join(".") ?? ""}: ${issue?.message ?? "does not fit"}`, { status: 422, hint: "The shape of every body is in /spur/v1/openapi.json." }); // prettier-ignore
 }
 
-function bounded(given: string | undefined, otherwise: number, min: number, max: number): number {
-  if (given === undefined) return otherwise;
-  const value = Number(given);
+/** A query member as it arrives: a list where the caller wrote its name twice. */
+type Repeated = string | string[];
+
+function single(given: Repeated | undefined): string | undefined {
+  if (Array.isArray(given)) throw new SpurError("http/query", "a name stands twice in the query", { status: 422 });
+  return given;
+}
+
+function bounded(given: Repeated | undefined, otherwise: number, min: number, max: number): number {
+  const text = single(given);
+  if (text === undefined) return otherwise;
+  const value = Number(text);
   if (!Number.isSafeInteger(value) || value < min || value > max)
     throw new SpurError("http/query", `a whole number from ${min} to ${max}`, { status: 422 });
   return value;

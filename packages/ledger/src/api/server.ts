@@ -1,5 +1,6 @@
 import Fastify, { type FastifyInstance } from "fastify";
 import { SpurError } from "../errors.ts";
+import type { Scope } from "./access.ts";
 import type { ApiContext } from "./context.ts";
 import { adminRoutes } from "./routes-admin.ts";
 import { logRoutes } from "./routes-log.ts";
@@ -7,6 +8,19 @@ import { recordRoutes } from "./routes-records.ts";
 import { pageRoutes } from "./routes-pages.ts";
 import type { createQuestions } from "./questions.ts";
 import { problemOf } from "./problem.ts";
+
+/** What each route that takes a body needs; `POST …/open` asks for itself, since the writer's own key will do. */
+const SCOPES: Readonly<Record<string, Scope>> = {
+  "POST /spur/v1/records": "write",
+  "PUT /spur/v1/payloads": "write",
+  "POST /spur/v1/publish": "write",
+  "POST /spur/v1/registers/close": "write",
+  "POST /spur/v1/removals": "remove",
+  "POST /spur/v1/custody": "open",
+  "POST /spur/v1/backup": "admin",
+  "POST /spur/v1/keys": "admin",
+  "DELETE /spur/v1/keys/:id": "admin",
+};
 
 export interface Logger {
   warn(values: object, message: string): void;
@@ -23,12 +37,23 @@ export function createServer(
     logger: false,
     bodyLimit: 1024 * 1024,
     forceCloseConnections: true,
+    requestTimeout: 300_000, // a body that comes byte by byte ends some time
     routerOptions: { maxParamLength: 512 },
   });
   // Bodies are read as bytes; each route parses what it takes.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser("*", { parseAs: "buffer" }, (_request, body, done) => {
     done(null, body);
+  });
+  // Before a byte of a body is read: a stranger makes us hold nothing.
+  app.addHook("onRequest", (request, _reply, next) => {
+    const scope = SCOPES[`${request.method} ${request.routeOptions.url ?? ""}`];
+    try {
+      if (scope !== undefined) context.require(request.headers, scope);
+      next();
+    } catch (error) {
+      next(error as Error);
+    }
   });
   app.setErrorHandler((error, request, reply) => {
     const problem = problemOf(error);

@@ -118,10 +118,11 @@ export class Projection {
     })[];
   }
 
-  last(type: string): EntryRow | undefined {
+  /** The newest entry of a type below `before`. */
+  last(type: string, before = Number.MAX_SAFE_INTEGER): EntryRow | undefined {
     return this.#database
-      .prepare(`select ${COLUMNS} from entries where type = ? order by idx desc limit 1`)
-      .get(type) as EntryRow | undefined;
+      .prepare(`select ${COLUMNS} from entries where type = ? and idx < ? order by idx desc limit 1`)
+      .get(type, before) as EntryRow | undefined;
   }
 
   referrers(index: number, type?: string): EntryRow[] {
@@ -130,8 +131,11 @@ export class Projection {
     return this.#database.prepare(sql).all(...(type === undefined ? [index] : [index, type])) as unknown as EntryRow[];
   }
 
-  counts(): { type: string; n: number }[] {
-    return this.#database.prepare("select type, count(*) as n from entries group by type order by type").all() as {
+  /** How many entries of each type stand below `before`. */
+  counts(before: number): { type: string; n: number }[] {
+    return this.#database
+      .prepare("select type, count(*) as n from entries where idx < ? group by type order by type")
+      .all(before) as {
       type: string;
       n: number;
     }[];
@@ -139,15 +143,15 @@ export class Projection {
 
   /**
    * The trace of an entry back to its sources: everything it refers to, and beside each the entries that complete its story
-   * (an output's decision and removals, a run's checkpoints, logs and replays), at most `limit` of them.
+   * (an output's decision and removals, a run's checkpoints, logs and replays), at most `limit` of them, all below `before`.
    */
-  trace(index: number, limit = 400): { entries: EntryRow[]; edges: Edge[] } {
+  trace(index: number, before = Number.MAX_SAFE_INTEGER, limit = 400): { entries: EntryRow[]; edges: Edge[] } {
     const seen = new Map<number, EntryRow>();
     const queue = [index];
     const outward = this.#database.prepare("select dst from edges where src = ?");
     while (queue.length > 0 && seen.size < limit) {
       const at = queue.shift() as number;
-      if (seen.has(at)) continue;
+      if (seen.has(at) || at >= before) continue;
       const row = this.byIndex(at);
       if (row === undefined) continue;
       seen.set(at, row);
