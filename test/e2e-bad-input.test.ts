@@ -1,7 +1,8 @@
 // Bad input on our own routes: each refused by a stable code, as a problem (RFC 9457), and nothing of it on record.
 import { connect } from "node:net";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { call, cleanUp, startTestLedger, type TestLedger } from "./support/ledger.ts";
+import type { call } from "./support/ledger.ts";
+import { cleanUp, startTestLedger, type TestLedger } from "./support/ledger.ts";
 import { startUpstream, type ScriptedUpstream } from "./support/upstream.ts";
 
 let upstream: ScriptedUpstream;

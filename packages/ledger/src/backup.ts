@@ -21,6 +21,7 @@ const NOTE =
 
 /** Copies a running ledger's data. The checkpoint goes first: what it promises is in the database that follows. */
 export async function backupRunning(thread: LedgerThread, data: string, to: string): Promise<BackupResult> {
+  refuseInside(to, data);
   await emptyFolder(to);
   await copyLog(data, to);
   await thread.call("backupDatabase", join(to, "ledger.sqlite"));
@@ -55,6 +56,17 @@ export async function backup({ data, to }: { data: string; to: string }): Promis
     }
   } finally {
     lock.release();
+  }
+}
+
+/** A backup inside the folder it is of would be part of the next one, and of the published log. */
+function refuseInside(to: string, data: string): void {
+  for (const folder of [data, `${data}-keys`]) {
+    if (to !== folder && !to.startsWith(`${folder}/`)) continue;
+    throw new SpurError("backup/inside", `${to} is inside ${folder}`, {
+      status: 422,
+      hint: "Name a folder elsewhere, best on another disk.",
+    });
   }
 }
 

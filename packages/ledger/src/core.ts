@@ -211,12 +211,22 @@ export class Core {
       ) {
         throw new SpurError("data/not-a-pair", "the data folder and the keys folder do not belong together", {
           status: 503,
-          hint: "Give --keys the folder that was made with this data folder. Nothing was changed.",
+          hint: "Give --keys the folder that was made with this data folder, with its lock.sqlite. Nothing was changed.",
         });
       }
     }
     const origin = text(vault, "origin");
     const seen = readSeen(options.keys);
+    if (seen === undefined && log.everSigned()) {
+      throw new SpurError(
+        "keys/missing",
+        "the file `seen` is missing in the keys folder, though this log has signed checkpoints",
+        {
+          status: 503,
+          hint: "Without it an older copy of the log could not be noticed. Put it back, or see `npx spur recover --help`. Nothing was changed.",
+        },
+      );
+    }
     const head = log.readHead();
     const stored: StoredLog = { ...head, rows: log.rows, firstRow: log.firstRow };
     // The rollback guard speaks first: an older copy also lacks its root key, but "older copy" is what the operator must read.
@@ -249,6 +259,7 @@ export class Core {
       tail: recovered.tail, done: recovered.rowsFrom, published: published?.size ?? 0, seen: seen?.size ?? 0,
     }); // prettier-ignore
     await core.#materialiseRows(recovered.rowsFrom);
+    await core.#partialsOf(published?.size ?? 0);
     for (const id of vault.retiredRoots()) destroyRoot(options.keys, id);
     core.#write(() => {
       for (const id of vault.retiredRoots()) vault.forgetRetiredRoot(id);
@@ -261,6 +272,15 @@ export class Core {
       return payload === undefined ? [] : payloadFiles(payload);
     });
     return core;
+  }
+
+  /** The partial tiles of the published size: written again where they are missing, `log/tile-differs` where they hold other bytes. */
+  async #partialsOf(size: number): Promise<void> {
+    const from = Math.floor(size / TILE_WIDTH) * TILE_WIDTH;
+    if (size === 0) return;
+    const entries = this.#log.rows(from, size - from).map(({ bytes }) => Buffer.from(bytes));
+    const { tree } = append(treeFromFiles(this.#folder, from), entries.map(leafHash));
+    await this.#materialiser.write(partialFiles(this.#folder, tree, entries));
   }
 
   /** Writes the full tiles again whose entries are still rows. */

@@ -15,7 +15,7 @@ import { SpurError } from "./errors.ts";
 import { LedgerThread } from "./ledger-thread.ts";
 import { readFullBundle } from "./log/read-log.ts";
 import { readEdge } from "./log/recover.ts";
-import { readSeen } from "./log/seen.ts";
+import { readSeen, writeSeen } from "./log/seen.ts";
 import { readSigningKey } from "./log/signing-key.ts";
 import { append, rootOfTree } from "./log/tree.ts";
 import { Ledger, newRec } from "./record.ts";
@@ -33,6 +33,7 @@ export interface Recovery {
   readonly size: number;
   /** Records whose content was lost: told in the log by an `alert`. */
   readonly lostContents: number;
+  readonly accessKeys: string;
   readonly rootKey: "kept" | "replaced";
 }
 
@@ -115,8 +116,19 @@ async function takeForward(
   const { vkey } = readSigningKey(keys, "log.key", origin);
   const head = log.readHead();
   const edge = readEdge(join(data, "log"), { ...head, rows: log.rows, firstRow: log.firstRow });
-  const seen = readSeen(keys) ?? { size: 0, root: head.root };
   const wanted = await newestHead(sources, vkey);
+  const remembered = readSeen(keys);
+  if (remembered === undefined && wanted === undefined && log.everSigned()) {
+    throw new SpurError(
+      "recover/behind",
+      "the file `seen` is missing, and no mirror says how far this log had been signed",
+      {
+        status: 503,
+        hint: "Name a mirror with --from, or put `seen` back into the keys folder. Nothing was changed.",
+      },
+    );
+  }
+  const seen = remembered ?? { size: 0, root: head.root };
   if (Math.max(head.size, wanted?.size ?? 0) < seen.size) {
     throw new SpurError(
       "recover/behind",
@@ -158,6 +170,8 @@ async function takeForward(
   log.write(() => {
     database.prepare("update head set size = ?, root = ? where one = 1").run(tree.size, rootOfTree(tree));
     if (keyring === undefined) lost += loseAllContents(database, vault, keys);
+    // Keys revoked since this copy was made would be valid again: all go, and the next start makes a new operator key.
+    if (added.length > 0 || keyring === undefined) database.exec("delete from access_keys");
     if (added.length > 0) database.prepare("insert into owners values (?, '')").run(head.size);
     added.forEach(({ bytes, entry }, i) => {
       const index = head.size + i;
@@ -175,11 +189,13 @@ async function takeForward(
     if (wanted !== undefined && log.signedRoot(wanted.size) === undefined)
       database.prepare("insert into signed values (?, ?, ?)").run(wanted.size, wanted.root, vkey);
   });
+  writeSeen(keys, { size: tree.size, root: rootOfTree(tree) });
   vault.truncateWal();
   return {
     sizeBefore: head.size,
     size: tree.size,
     lostContents: lost,
+    accessKeys: added.length > 0 || keyring === undefined ? "revoked: the next start makes a new operator key" : "kept",
     rootKey: keyring === undefined ? "replaced" : "kept",
   };
 }

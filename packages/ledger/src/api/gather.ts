@@ -4,7 +4,7 @@ import { formatTilePath, type Tile } from "@spur/verifier/tlog/tile";
 import { createProver, type Prover } from "@spur/verifier/tlog/prover";
 import { parseNote } from "@spur/verifier/note/note";
 import { parseCheckpoint } from "@spur/verifier/note/checkpoint";
-import { inclusionProof, type LeafHash, type Root } from "@spur/verifier/tlog/merkle";
+import { inclusionProof, leafHash, verifyInclusion, type LeafHash, type Root } from "@spur/verifier/tlog/merkle";
 import { commitment, hashedForm, slotDigest } from "@spur/verifier/payload/commitment";
 import { formatEvidence, type OpenedSlot } from "@spur/verifier/evidence/format";
 import type { Ask } from "@spur/verifier/evidence/report";
@@ -103,14 +103,16 @@ export async function gatherEvidence(
   }
   if (log === undefined || log.size <= top)
     throw new SpurError("log/not-published", `entry ${top} is not published yet`, { status: 503 });
-  const { checkpoint, prover } = log;
+  const { checkpoint, prover, size, root } = log;
   const sorted = [...indexes].sort((a, b) => a - b);
   const entries = await Promise.all(
-    sorted.map(async (index) => ({
-      index,
-      entry: await deps.ledger.entryBytes(index),
-      proof: await prover.inclusion(index),
-    })),
+    sorted.map(async (index) => {
+      const entry = await deps.ledger.entryBytes(index);
+      const proof = await prover.inclusion(index);
+      // A damaged tile must not become a file that makes the operator a liar.
+      verifyInclusion(leafHash(entry), index, size, proof, root);
+      return { index, entry, proof };
+    }),
   );
   const { origin, vkey } = deps.ledger.thread.info;
   return formatEvidence({

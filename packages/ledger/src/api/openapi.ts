@@ -50,7 +50,7 @@ const ROUTES: readonly Route[] = [
   { method: "get", path: "/spur/v1/records/{rec}/receipt", does: "Our signed word to the caller of an answer, with the openings of request and response.", key: "write", answers: { 200: json("spur-receipt-file/v1", ref("ReceiptFile")) } },
   { method: "post", path: "/spur/v1/records/{rec}/open", does: "Opens slots for the key that wrote the record or one with scope open; recorded first.", key: "any", body: takes(ref("OpenRequest")), answers: { 200: json("contents", ref("Opened")) } },
   { method: "post", path: "/spur/v1/removals", does: "Removes the content of records: ordered, published, destroyed, completed.", key: "remove", body: takes(ref("RemovalRequest")), answers: { 200: json("what became of each", { anyOf: [ref("Removal"), ref("Removals")] }) } },
-  { method: "put", path: "/spur/v1/payloads", does: "Keeps a public payload of up to 1 GiB by its digest.", key: "write", body: { "application/octet-stream": {} }, answers: { 200: json("its digests", ref("Payload")) } },
+  { method: "put", path: "/spur/v1/payloads", does: "Keeps a public payload of up to 256 MiB by its digest.", key: "write", body: { "application/octet-stream": {} }, answers: { 200: json("its digests", ref("Payload")) } },
   { method: "get", path: "/spur/v1/payloads/{sha256}", does: "A public payload.", answers: { 200: bytes("as it was put") } },
   // The ledger as a whole.
   { method: "post", path: "/spur/v1/publish", does: "Publishes now what is committed.", key: "write", answers: { 200: json("published", ref("Published")) } },

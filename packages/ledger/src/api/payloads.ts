@@ -44,8 +44,12 @@ async function foldRows(bytes: Buffer): Promise<{ root: Uint8Array; rows: number
 
 export async function getPayload(data: string, sha256: string): Promise<Buffer | undefined> {
   if (!/^[0-9a-f]{64}$/.test(sha256)) return undefined;
-  return readFile(path(data, sha256)).catch((error: NodeJS.ErrnoException) => {
+  const bytes = await readFile(path(data, sha256)).catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return undefined;
     throw error;
   });
+  if (bytes !== undefined && createHash("sha256").update(bytes).digest("hex") !== sha256) {
+    throw new SpurError("payload/damaged", `what is stored as ${sha256} has another digest`, { status: 500, hint: "Bring the file back from a backup, or send the payload again after moving the damaged file away." }); // prettier-ignore
+  }
+  return bytes;
 }

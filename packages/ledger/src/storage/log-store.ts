@@ -28,6 +28,8 @@ export interface LogStore {
   write(beside: Beside): void;
   prune(below: number, limit: number): void;
   signedRoot(size: number): Uint8Array | undefined;
+  /** A checkpoint of this log was signed at some time. */
+  everSigned(): boolean;
   sign(size: number, root: Uint8Array, keyId: string): void;
 }
 
@@ -108,6 +110,7 @@ export function sqliteLogStore(database: DatabaseSync): LogStore {
       });
     },
     signedRoot: (size) => (selectSigned.get(size) as { root: Uint8Array } | undefined)?.root,
+    everSigned: () => database.prepare("select 1 from signed limit 1").get() !== undefined,
     sign(size, root, keyId) {
       transaction(() => {
         insertSigned.run(size, root, keyId);
