@@ -50,7 +50,8 @@ export function adminRoutes(
 
   app.put("/spur/v1/payloads", { bodyLimit: MAX_PAYLOAD }, async (request) => {
     context.require(request.headers, "write");
-    return putPayload(config.data, request.body instanceof Buffer ? request.body : Buffer.alloc(0));
+    const body = request.body as Buffer | undefined;
+    return putPayload(config.data, body ?? Buffer.alloc(0));
   });
 
   app.get<{ Params: { sha256: string } }>("/spur/v1/payloads/:sha256", async (request, reply) => {
