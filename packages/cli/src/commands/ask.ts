@@ -38,6 +38,19 @@ export function addAsk(program: Command, context: Context): void {
   });
 }
 
+/** The nine questions as they are asked in public. */
+const WORDING: Readonly<Record<string, string>> = {
+  Q1: "Was this model trained on another company's outputs?",
+  Q2: "Where did user data go, and to whom was it given?",
+  Q3: "Which chips trained it, where, and were they allowed?",
+  Q4: "Did the training cost what was claimed?",
+  Q5: "Who let this output through or held it back, under which rule, and can it be removed?",
+  Q6: "Was user data collected lawfully, and can it be erased?",
+  Q7: "Does it run locally, with no data leaving?",
+  Q8: "Can others repeat the training with their own data?",
+  Q9: "Whom does it serve, and through whom?",
+};
+
 async function askRecord(
   { io, style }: Context,
   client: Client,
@@ -58,7 +71,8 @@ async function askRecord(
     const symbol = state === "proven" ? "✓" : state === "refuted" ? "✗" : "?";
     print(
       io,
-      `${paint(`${symbol} ${text(answer, "ask")} ${stateWords(state)}`)}  ${cleanLine(text(answer, "sentence"))}`,
+      `${paint(`${symbol} ${text(answer, "ask")} ${stateWords(state)}`)}  ${WORDING[text(answer, "ask")] ?? ""}`,
+      ...(state === "not-recorded" ? [] : [`    ${cleanLine(text(answer, "sentence"))}`]),
     );
   }
   if (!options.json) {

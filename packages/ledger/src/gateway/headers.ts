@@ -104,9 +104,10 @@ export function flatHeaders(raw: unknown): string[] {
 
 // RFC 9110 §7.6.1: Connection names further headers of this hop.
 function connectionOptions(flat: readonly string[]): ReadonlySet<string> {
-  const value = headerOf(flat, "connection");
-  if (value === undefined || value === "keep-alive" || value === "close") return NONE;
-  return new Set(value.split(",").map((name) => name.trim().toLowerCase()));
+  const named = flat.flatMap((name, i) =>
+    i % 2 === 0 && name.toLowerCase() === "connection" ? (flat[i + 1] ?? "").split(",") : [],
+  );
+  return named.length === 0 ? NONE : new Set(named.map((name) => name.trim().toLowerCase()));
 }
 
 const NONE: ReadonlySet<string> = new Set();
