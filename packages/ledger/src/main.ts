@@ -82,7 +82,9 @@ export async function startLedger(options: StartOptions): Promise<RunningLedger>
     const operatorKey = await firstKey(access, thread, keys);
     const interrupted = await ledger.endInterrupted();
     if (interrupted > 0)
-      notices.push(`${interrupted} answers were cut short by the last stop; they are on record as interrupted`);
+      notices.push(
+        `${interrupted === 1 ? "One answer was" : `${interrupted} answers were`} cut short by the last stop: on record as interrupted`,
+      );
     const entryAt = async (index: number) => parseEntry(await ledger.entryBytes(index));
     const resumed = await resumeRemovals(ledger, entryAt);
     if (resumed > 0) notices.push(`${resumed} removals that the last stop interrupted are completed`);
