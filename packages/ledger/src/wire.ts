@@ -50,14 +50,8 @@ export function unpackOps(packed: readonly unknown[]): { id: number; op: Op }[] 
     const essential = packed[at++] as true | undefined;
     const drafts: CoreDraft[] = [];
     for (let i = 0; i < count; i++) {
-      const [rec, reg, owner, hour, head, middle] = packed.slice(at, at + 6) as [
-        string,
-        string,
-        string,
-        string,
-        string,
-        string,
-      ];
+      const text = (offset: number): string => packed[at + offset] as string;
+      const [rec, reg, owner, hour, head, middle] = [text(0), text(1), text(2), text(3), text(4), text(5)];
       const references = packed[at + 6] as number;
       const tail = packed.slice(at + 7, at + 8 + references) as string[];
       const targets = packed.slice(at + 8 + references, at + 8 + 2 * references) as string[];

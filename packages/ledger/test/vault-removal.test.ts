@@ -1,4 +1,4 @@
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { spawn } from "node:child_process";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
@@ -126,15 +126,16 @@ describe("a removal", () => {
     const doomed = await recordSealed(pair, core, "doomed", SMALL);
     const kept = await recordSealed(pair, core, "kept", SMALL);
     await core.publish();
-    const backup = copyPair(pair).data;
+    const then = copyPair(pair);
+    const backup = then.data;
     await removeNow(core, [doomed.draft.rec]);
     await core.publish();
     const later = copyPair(pair);
     await core.close();
-    // The backup beside the keys as they are now; even with `seen` forgotten, its keys do not unwrap.
+    // The backup beside the keys as they are now; even with `seen` as it was then, its keys do not unwrap.
     const keys = newPair().keys;
     cpSync(pair.keys, keys, { recursive: true });
-    rmSync(join(keys, "seen"));
+    cpSync(join(then.keys, "seen"), join(keys, "seen"));
     expect(await codeOf(() => openCore({ data: backup, keys }))).toBe("vault/root-missing");
     // With the newer root under the old one's name, neither.
     const [now] = readdirSync(keys).filter((name) => name.startsWith("root."));
