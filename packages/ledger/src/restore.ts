@@ -118,7 +118,9 @@ async function takeForward(
   const edge = readEdge(join(data, "log"), { ...head, rows: log.rows, firstRow: log.firstRow });
   const wanted = await newestHead(sources, vkey);
   const remembered = readSeen(keys);
-  if (remembered === undefined && wanted === undefined && log.everSigned()) {
+  // A backup remembers only itself: it cannot say that nothing newer was signed.
+  const mirrors = sources.filter((from) => !existsSync(join(from, "ledger.sqlite")));
+  if (remembered === undefined && log.everSigned() && (await newestHead(mirrors, vkey)) === undefined) {
     throw new SpurError(
       "recover/behind",
       "the file `seen` is missing, and no mirror says how far this log had been signed",
@@ -171,7 +173,7 @@ async function takeForward(
     database.prepare("update head set size = ?, root = ? where one = 1").run(tree.size, rootOfTree(tree));
     if (keyring === undefined) lost += loseAllContents(database, vault, keys);
     // Keys revoked since this copy was made would be valid again: all go, and the next start makes a new operator key.
-    if (added.length > 0 || keyring === undefined) database.exec("delete from access_keys");
+    database.exec("delete from access_keys");
     if (added.length > 0) database.prepare("insert into owners values (?, '')").run(head.size);
     added.forEach(({ bytes, entry }, i) => {
       const index = head.size + i;
@@ -195,7 +197,7 @@ async function takeForward(
     sizeBefore: head.size,
     size: tree.size,
     lostContents: lost,
-    accessKeys: added.length > 0 || keyring === undefined ? "revoked: the next start makes a new operator key" : "kept",
+    accessKeys: "revoked: the next start makes a new operator key",
     rootKey: keyring === undefined ? "replaced" : "kept",
   };
 }

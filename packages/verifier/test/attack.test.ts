@@ -66,8 +66,8 @@ describe("work is bounded", () => {
     const under = trusting(log, { statementKeys: keys.map(({ vkey }) => vkey) });
     const file = log.evidenceFile({ ask: "Q1", entries: all(log) });
     let report: Report | undefined;
-    // 19,200 checks of a signature: more than 5 s even of these, which fail early.
-    expect(seconds(() => (report = verifyEvidence(file, under)))).toBeLessThan(2);
+    // 19,200 checks of a signature would be 15 s; the cap is told by its code below, the time only bounds it on a busy machine.
+    expect(seconds(() => (report = verifyEvidence(file, under)))).toBeLessThan(8);
     const told = report?.findings.filter(({ check }) => check === "dsse signer") ?? [];
     expect(told.length).toBe(60);
     expect(told.every(({ verdict }) => verdict === "not-checked")).toBe(true);

@@ -157,7 +157,7 @@ export class Projection {
       seen.set(at, row);
       for (const { dst } of outward.all(at) as { dst: number }[]) queue.push(dst);
       for (const type of COMPANIONS[row.type] ?? [])
-        for (const found of this.referrers(at, type)) queue.push(found.index);
+        for (const found of this.referrers(at, type).slice(-MAX_COMPANIONS)) queue.push(found.index);
     }
     const edges = this.#database.prepare('select src as "from", dst as "to", role from edges where src = ?');
     const found = [...seen.keys()]
@@ -166,6 +166,9 @@ export class Projection {
     return { entries: [...seen.values()].sort((a, b) => a.index - b.index), edges: found };
   }
 }
+
+/** The newest so many of one type: anybody may replay a run, and nobody may drown its story in replays. */
+const MAX_COMPANIONS = 100;
 
 /** Entries that refer to one of this type and belong to its story. */
 const COMPANIONS: Record<string, readonly string[]> = {
