@@ -196,7 +196,9 @@ describe("ask", () => {
   it("prints one answer, or all nine; and its state decides the exit code", async () => {
     expect(await terminal.spur("ask Q5")).toMatchObject({
       exit: 0,
-      out: expect.stringMatching(/✓ Q5 proven {2}Who let this output through[^\n]*\n {4}Decided\.\\u001b\[2K/) as string,
+      out: expect.stringMatching(
+        /✓ Q5 proven {2}Who let this output through[^\n]*\n {4}Decided\.\\u001b\[2K/,
+      ) as string,
     });
     expect(await terminal.spur("ask q1")).toMatchObject({
       exit: 2,

@@ -19,6 +19,7 @@ export class LedgerThread {
   /** Operations for the next message, see wire.ts. */
   #packed: unknown[] = [];
   #waitingOps = 0;
+  #commits = 0;
   #next = 1;
   #ended: SpurError | undefined;
   #closing: Promise<void> | undefined;
@@ -58,6 +59,7 @@ export class LedgerThread {
         return;
       }
       if ("committed" in message) {
+        if (started.thread !== undefined) started.thread.#commits++;
         unpackCommitted(message.committed, (id, entries) => {
           const one = waiting.get(id);
           waiting.delete(id);
@@ -100,6 +102,11 @@ export class LedgerThread {
         });
       }
     });
+  }
+
+  /** Transactions so far that committed operations. */
+  get commits(): number {
+    return this.#commits;
   }
 
   #flush(): void {
