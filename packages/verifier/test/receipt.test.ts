@@ -125,6 +125,30 @@ describe("a receipt", () => {
     expect(codes(lie, byLog, evidence)).toContain("receipt/contradicts fail");
   });
 
+  it("signed by a stranger convicts nobody, and is never kept: neither another record nor another leaf", () => {
+    const stranger = makeSigner(`${log.origin}/receipts`, "a stranger");
+    const { leaf, commitment = new Uint8Array() } = output;
+    const otherLeaf = new Uint8Array(leaf).fill(7) as typeof leaf;
+    for (const promise of [
+      { rec: story.decision.rec, leaf, commitment },
+      { rec: output.rec, leaf: otherLeaf, commitment },
+    ]) {
+      const text = receiptText({ origin: log.origin, index: output.index, ...promise });
+      const file = formatReceiptFile({
+        note: formatNote(text, [stranger.sign(text)]),
+        vkey: stranger.vkey,
+        opened: [],
+      });
+      const report = verifyReceipt(file, byLog, { evidence });
+      expect(report.exit).toBe(2);
+      expect(report.findings.some(({ code, verdict }) => code === "receipt/contradicts" || verdict === "fail")).toBe(
+        false,
+      );
+      expect(report.findings.some(({ code }) => code === "receipt/kept")).toBe(false);
+      expect(report.code).not.toBe("receipt/whole-kept");
+    }
+  });
+
   it("asks for what the log holds only with evidence, and then requires it", () => {
     expect(verifyReceipt(good, direct, { evidence: log.evidenceFile({ entries: [1] }) }).exit).toBe(2);
     expect(verifyReceipt(good, byLog, { evidence: log.evidenceFile({ entries: [1] }) }).exit).toBe(2);

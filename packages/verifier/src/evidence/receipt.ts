@@ -204,7 +204,8 @@ function checkKept(
     return false;
   }
   // The bytes may be those that were promised and yet say nothing that this version can read.
-  if (promised && sound) findings.pass("inclusion", "receipt/kept", { index });
+  const kept = promised && !contradicts && sound;
+  if (kept) findings.pass("inclusion", "receipt/kept", { index });
   else findings.notChecked(asked ? "inclusion" : "answer", "receipt/not-shown", { index }, "npx spur evidence");
-  return promised && sound;
+  return kept;
 }
