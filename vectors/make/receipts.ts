@@ -81,6 +81,8 @@ export const receiptFileVectors = {
     badReceipt("a receipt for a decision", "receipts are for outputs", decisionReceipt),
     badReceipt("a negative index", "no place in a log", receiptFile(receiptOf(-5, log.leaves[outputIndex]!, outputCommitment), []), "fail", {}),
     badReceipt("the log holds another answer at that place", "operator signed both: proof of misbehaviour", receiptFile(receiptNote, []), "fail", { evidence: "another answer at its place" }),
+    badReceipt("a stranger's receipt for another leaf", "anybody can sign a promise in somebody's name: it convicts nobody", receiptFile(receiptOf(outputIndex, fake("other leaf"), outputCommitment, otherReceiptsKey), [], otherReceiptsKey.vkey), "not-checked", { evidence: "answer" }),
+    badReceipt("a stranger's receipt, and the log holds another answer", "not the operator's word", receiptFile(receiptOf(outputIndex, log.leaves[outputIndex]!, outputCommitment, otherReceiptsKey), [], otherReceiptsKey.vkey), "not-checked", { evidence: "another answer at its place" }),
     badReceipt("another response", "one value per slot", set(goodReceipt, ["opened", 1, "value"], b64(utf8("x")))),
     badReceipt("openings unsorted", "rising by slot", swapped(goodReceipt, "opened", 0, 1)),
     badReceipt("an opening of another record", "a receipt is for one record", set(goodReceipt, ["opened", 1, "index"], outputIndex + 1)),
