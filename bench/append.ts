@@ -4,7 +4,14 @@ import type { Draft } from "@spur/ledger/draft";
 import type { Bench } from "./bench.ts";
 import { commitMs, outputSlots, sealingRate, sqliteLoop } from "./calibration.ts";
 import { alternate, amount, atLeast, judge, measured, percentile, told } from "./figures.ts";
-import { openInProcess, recordAll, sealedDraft, unsealedDraft, type InProcess } from "./ledger-in-process.ts";
+import {
+  openInProcess,
+  recordAll,
+  sealedDraft,
+  unsealedDraft,
+  unsealedDrafts,
+  type InProcess,
+} from "./ledger-in-process.ts";
 
 const IN_FLIGHT = 256;
 const UNSEALED = 20_000;
@@ -23,9 +30,10 @@ export const append: Bench = {
     const refuse = noDurability === undefined ? {} : { refuse: noDurability };
     try {
       const slots = outputSlots();
-      const unsealed = (): Draft[] => Array.from({ length: UNSEALED }, (_, i) => unsealedDraft(open.run, i));
+      const unsealed = (): Draft[] => unsealedDrafts(open.run, UNSEALED);
       const sealed = (): Draft[] => Array.from({ length: SEALED }, () => sealedDraft(open.deployment, slots));
-      await recordAll(open.ledger, 5000, (i) => unsealedDraft(open.run, i), IN_FLIGHT);
+      const warm = unsealed();
+      await recordAll(open.ledger, UNSEALED, (i) => warm[i] as Draft, IN_FLIGHT);
       await recordAll(open.ledger, 3000, () => sealedDraft(open.deployment, slots), IN_FLIGHT);
       sealingRate(3000);
 

@@ -16,8 +16,9 @@ import {
 } from "./log/recover.ts"; // prettier-ignore
 import { readSeen, writeSeen } from "./log/seen.ts";
 import { createSigningKey, readSigningKey, type SigningKey } from "./log/signing-key.ts";
-import { outgrownPartials, partialFiles } from "./log/tiles.ts";
+import { outgrownPartials, partialFiles, type LogFile } from "./log/tiles.ts";
 import { append, type FullTile, type Tree } from "./log/tree.ts";
+import { writeImmutable } from "./log/write-files.ts";
 import { openDatabase, peekHead } from "./storage/database.ts";
 import { makeFolder, readFolderIfThere, syncFolder, writeDurable } from "./storage/durable-file.ts";
 import { lockFolder, type Lock } from "./storage/lock.ts";
@@ -74,6 +75,8 @@ export interface CoreOptions {
   readonly now: () => number;
   /** The time of day, in milliseconds since 1970; by default the system's. */
   readonly wallNow?: () => number;
+  /** Writes the log's files; by default in this thread. */
+  readonly writeFiles?: (files: readonly LogFile[]) => Promise<void>;
 }
 
 export interface CoreInfo {
@@ -153,7 +156,7 @@ export class Core {
     this.#tail = parts.tail;
     this.#serial = parts.vault.nextSerial();
     this.#folder = join(parts.options.data, "log");
-    this.#materialiser = new Materialiser(this.#folder, parts.done);
+    this.#materialiser = new Materialiser(this.#folder, parts.done, parts.options.writeFiles ?? writeImmutable);
     this.#published = { size: parts.published, atMs: parts.options.now() };
     this.#journal = new Set(parts.vault.journalRows().map(({ rec }) => rec));
     this.#seen = parts.seen;

@@ -10,7 +10,8 @@ import type { Draft } from "./draft.ts";
 import { SpurError } from "./errors.ts";
 import { seal, type Sealed } from "./vault/seal.ts";
 
-const DAY_MS = 86_400_000;
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
 /** Ciphertexts up to this size are rows of the vault; larger ones are files. */
 const MAX_ROW_BYTES = 65_536;
 // Stands for an index that *plan* will find. No predicate can hold it by itself: an index given by a caller is refused.
@@ -25,9 +26,13 @@ export interface Prepared {
   readonly files: readonly { readonly path: string; readonly bytes: Uint8Array }[];
 }
 
+let lastHour = { nth: -1, text: "" };
+
 /** "2026-11-22T04Z" */
 export function hourOf(ms: number): string {
-  return `${new Date(ms).toISOString().slice(0, 13)}Z`;
+  const nth = Math.floor(ms / HOUR_MS);
+  if (nth !== lastHour.nth) lastHour = { nth, text: `${new Date(ms).toISOString().slice(0, 13)}Z` };
+  return lastHour.text;
 }
 
 /** Throws SpurError `record/…` or `statement/schema` (422) for a draft that can never be recorded. */
@@ -48,27 +53,27 @@ export function prepare(draft: Draft, atMs: number): Prepared {
     throw error;
   }
   const digests: Record<string, string> = {};
-  for (const [name, value] of Object.entries(draft.digests ?? {})) {
+  for (const name in draft.digests) {
+    const value = draft.digests[name as "sha256"] as Uint8Array;
     if (!known.digests.includes(name as "sha256"))
       throw invalid("statement/subject", `${draft.predicateType} carries no ${name}`);
     if (value.length !== 32) throw invalid("statement/subject", `${name} is not 32 bytes`);
     digests[name] = toHex(value);
   }
-  const rec = Buffer.from(draft.rec, "hex");
   let sealed: Sealed | undefined;
   if (known.slots.length > 0) {
     const slots = draft.slots ?? [];
     if (slots.length > known.slots.length)
       throw invalid("record/slots", `${draft.predicateType} has ${known.slots.length} slots`);
     sealed = seal(
-      rec,
+      Buffer.from(draft.rec, "hex"),
       Array.from({ length: known.slots.length }, (_, i) => slots[i]),
     );
     digests["spurCommitmentV1"] = toHex(sealed.commitment);
   } else if (draft.slots !== undefined && draft.slots.length > 0) {
     throw invalid("record/slots", `${draft.predicateType} seals nothing`);
   }
-  if (Object.keys(digests).length === 0) throw invalid("statement/subject", `${draft.predicateType} needs a digest`);
+  if (!hasAny(digests)) throw invalid("statement/subject", `${draft.predicateType} needs a digest`);
   const statement = canonicalText({
     _type: STATEMENT_TYPE,
     predicate,
@@ -165,6 +170,7 @@ function store(
 
 /** Copies a predicate, giving every `{"rec"}` an index to be cut at. */
 function withCuts(value: Json): Json {
+  if (typeof value !== "object") return value;
   if (Array.isArray(value)) return value.map((item) => withCuts(item as Json));
   if (!isObject(value)) return value;
   if ("rec" in value) {
@@ -174,8 +180,13 @@ function withCuts(value: Json): Json {
     return { index: CUT_INDEX, rec: value["rec"] };
   }
   const copy: Record<string, Json> = {};
-  for (const [name, member] of Object.entries(value)) copy[name] = withCuts(member);
+  for (const name of Object.keys(value)) copy[name] = withCuts(value[name] as Json);
   return copy;
+}
+
+export function hasAny(members: object): boolean {
+  for (const name in members) return name !== "";
+  return false;
 }
 
 function invalid(code: string, detail: string): SpurError {

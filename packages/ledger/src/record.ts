@@ -70,13 +70,13 @@ export class Ledger implements Recorder {
   }
 
   async record(drafts: readonly Draft[], finishes?: string): Promise<Recorded[]> {
-    return this.#record(drafts, finishes, drafts.map(() => ({}))); // prettier-ignore
+    return this.#record(drafts, finishes);
   }
 
   async #record(
     drafts: readonly Draft[],
     finishes: string | undefined,
-    marks: readonly Marks[],
+    marks: readonly Marks[] = [],
     essential = false,
   ): Promise<Recorded[]> {
     const at = this.#now();
@@ -94,7 +94,7 @@ export class Ledger implements Recorder {
     try {
       entries = await this.#thread.commit({
         kind: "append",
-        drafts: prepared.map((one, i): CoreDraft => ({ ...one.draft, ...marks[i] })),
+        drafts: prepared.map(({ draft }, i): CoreDraft => (marks[i] === undefined ? draft : { ...draft, ...marks[i] })),
         ...(finishes === undefined ? {} : { finishes }),
         ...(essential || finishes !== undefined ? { essential: true } : {}),
       });
@@ -231,7 +231,7 @@ export class Ledger implements Recorder {
           },
         ],
         rec,
-        [{}, {}],
+        [],
         true,
       );
     }

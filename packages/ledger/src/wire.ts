@@ -15,25 +15,20 @@ export function packOp(out: unknown[], id: number, op: Op): void {
     return;
   }
   out.push(id, op.drafts.length, op.finishes, op.essential);
-  for (const { rec, reg, owner, at, head, middle, tail, references, ...rare } of op.drafts) {
-    out.push(
-      rec,
-      reg,
-      owner,
-      at,
-      head,
-      middle,
-      references.length,
-      ...tail,
-      ...references,
-      hasAny(rare) ? rare : undefined,
-    );
+  for (const draft of op.drafts) {
+    const { rec, reg, owner, at, head, middle, tail, references } = draft;
+    out.push(rec, reg, owner, at, head, middle, references.length, ...tail, ...references, rareOf(draft));
   }
 }
 
-function hasAny(rare: Rare): boolean {
-  for (const name in rare) return name !== "";
-  return false;
+function rareOf({ sealed, orders, completes, closes }: CoreDraft): Rare | undefined {
+  if (sealed === undefined && orders === undefined && completes === undefined && closes === undefined) return undefined;
+  return {
+    ...(sealed === undefined ? {} : { sealed }),
+    ...(orders === undefined ? {} : { orders }),
+    ...(completes === undefined ? {} : { completes }),
+    ...(closes === undefined ? {} : { closes }),
+  };
 }
 
 /** Undoes {@link packOp} for all that were put there. */

@@ -2,6 +2,8 @@ import { parentPort, workerData } from "node:worker_threads";
 import { useSha256 } from "@spur/verifier/hash";
 import { Core, type CoreOptions, type Op, type OpResult } from "./core.ts";
 import { Bug, diskErrorByName, SpurError } from "./errors.ts";
+import { FilesThread } from "./log/files-thread.ts";
+import type { LogFile } from "./log/tiles.ts";
 import { nativeSha256 } from "./native-sha256.ts";
 import { packCommitted, unpackOps, type Committed } from "./wire.ts";
 
@@ -27,7 +29,7 @@ export type FromWorker =
   | { readonly results: readonly { readonly id: number; readonly value?: unknown; readonly error?: WireError }[] }
   | { readonly fatal: WireError };
 
-export interface WorkerOptions extends Omit<CoreOptions, "now"> {
+export interface WorkerOptions extends Omit<CoreOptions, "now" | "writeFiles"> {
   readonly publishEveryMs: number;
 }
 
@@ -46,6 +48,7 @@ let running = false;
 let closing = false;
 let dead = false;
 let core: Core | undefined;
+const files = new FilesThread();
 let publishing: Promise<unknown> = Promise.resolve();
 let timer: NodeJS.Timeout | undefined;
 
@@ -207,6 +210,7 @@ const calls: Record<string, (ledger: Core, ...args: never[]) => unknown> = {
     await publishing;
     signWaiting(ledger); // `seen` is not written any more once the folders are let go
     await ledger.close();
+    await files.close();
   },
 };
 
@@ -224,7 +228,8 @@ async function answer(ledger: Core, id: number, call: string, args: readonly unk
 
 async function start(): Promise<void> {
   const { publishEveryMs, ...rest } = options;
-  const ledger = await Core.open({ ...rest, now: () => performance.now() });
+  const writeFiles = (list: readonly LogFile[]): Promise<void> => files.write(list);
+  const ledger = await Core.open({ ...rest, now: () => performance.now(), writeFiles });
   core = ledger;
   let busy = false;
   timer = setInterval(() => {

@@ -3,6 +3,7 @@
 import type * as Fs from "node:fs";
 import type * as FsPromises from "node:fs/promises";
 import { DatabaseSync } from "node:sqlite";
+import { promisify } from "node:util";
 
 export interface Step {
   /** Counts the steps from 0. */
@@ -70,6 +71,11 @@ export function watchedFs(fs: typeof Fs): typeof Fs {
       pass("sync", paths.get(fd) ?? "", () => {
         fs.fsyncSync(fd);
       });
+    },
+    fsync: (fd: number, done: (error: Error | null) => void) => {
+      passAsync("sync", paths.get(fd) ?? "", () => promisify(fs.fsync)(fd)).then(() => {
+        done(null);
+      }, done);
     },
     renameSync: (from: string, to: string) => {
       pass("rename", to, () => {

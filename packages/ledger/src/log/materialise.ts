@@ -1,6 +1,4 @@
-import { readFile, rm } from "node:fs/promises";
-import { SpurError } from "../errors.ts";
-import { syncManyDurable, writeManyDurable } from "../storage/durable-file.ts";
+import { rm } from "node:fs/promises";
 import { TILE_WIDTH } from "./constants.ts";
 import { bundleFile, tileFile, type LogFile } from "./tiles.ts";
 import type { FullTile } from "./tree.ts";
@@ -11,6 +9,7 @@ import type { FullTile } from "./tree.ts";
  */
 export class Materialiser {
   readonly #folder: string;
+  readonly #write: (files: readonly LogFile[]) => Promise<void>;
   #last: Promise<void> = Promise.resolve();
   #waiting: {
     readonly files: readonly LogFile[];
@@ -24,8 +23,10 @@ export class Materialiser {
   /** The first error: nothing is pruned or published after it, until {@link restart}. */
   failed: Error | undefined;
 
-  constructor(folder: string, done: number) {
+  /** `write`: resolves when all files are durable; rejects where one is there with other bytes. */
+  constructor(folder: string, done: number, write: (files: readonly LogFile[]) => Promise<void>) {
     this.#folder = folder;
+    this.#write = write;
     this.done = done;
   }
 
@@ -48,7 +49,7 @@ export class Materialiser {
     this.#waiting = [];
     try {
       if (this.failed !== undefined) return;
-      await writeImmutable(waiting.flatMap(({ files }) => files));
+      await this.#write(waiting.flatMap(({ files }) => files));
       for (const { from, upTo } of waiting) {
         // What follows a gap is counted when the gap has been filled, and written again: rows below `done` are pruned.
         if (from <= this.done) this.done = Math.max(this.done, upTo);
@@ -62,7 +63,7 @@ export class Materialiser {
 
   /** Writes other files of the log in the same order: a partial tile must not meet the removal of its folder. */
   async write(files: readonly LogFile[]): Promise<void> {
-    const turn = this.#last.then(() => writeImmutable(files));
+    const turn = this.#last.then(() => this.#write(files));
     this.#last = turn.catch(() => undefined);
     await turn;
   }
@@ -82,29 +83,6 @@ export class Materialiser {
   async settled(): Promise<void> {
     await this.#last;
     if (this.failed !== undefined) throw this.failed;
-  }
-}
-
-/** Files of the log never change: a file that is there must hold the same bytes. */
-export async function writeImmutable(files: readonly LogFile[]): Promise<void> {
-  const missing: LogFile[] = [];
-  const present: string[] = [];
-  for (const file of files) {
-    const there = await readFile(file.path).catch((error: NodeJS.ErrnoException) => {
-      if (error.code === "ENOENT") return undefined;
-      throw error;
-    });
-    if (there === undefined) missing.push(file);
-    else if (!there.equals(file.bytes)) {
-      throw new SpurError("log/tile-differs", `${file.path} is there with other bytes`, { status: 503 });
-    } else present.push(file.path);
-  }
-  await syncManyDurable(present);
-  await writeManyDurable(missing);
-  for (const file of missing) {
-    if (!(await readFile(file.path)).equals(file.bytes)) {
-      throw new SpurError("log/tile-differs", `${file.path} reads back with other bytes`, { status: 503 });
-    }
   }
 }
 

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { canonicalBytes, canonicalText } from "@spur/verifier/statement/canonical";
 import { STATEMENT_TYPE } from "@spur/verifier/statement/entry";
-import { leafHash, type LeafHash, type Root } from "@spur/verifier/tlog/merkle";
+import { prefixedLeafHash, type LeafHash, type Root } from "@spur/verifier/tlog/merkle";
 import { SpurError } from "../errors.ts";
 import { append, rootOfTree, type FullTile, type Tree } from "./tree.ts";
 
@@ -115,10 +115,12 @@ export function plan(
     const prev = last === undefined ? "" : `"prev":${last.idx},`;
     // Hours written the same way compare as text. A clock that went back, or a draft that came late, gets the hour of its neighbour.
     const at = draft.at > hour ? draft.at : hour;
-    const bytes = Buffer.from(
-      `{"at":"${at}",${draft.head}${prev}${draft.middle}"seq":${seq},${tail}"v":"spur-entry/v1"}`,
+    // With the prefix of a leaf in front, so that neither is copied to be hashed.
+    const prefixed = Buffer.from(
+      `\0{"at":"${at}",${draft.head}${prev}${draft.middle}"seq":${seq},${tail}"v":"spur-entry/v1"}`,
       "utf8",
     );
+    const bytes = prefixed.subarray(1);
     if (bytes.length > MAX_ENTRY_BYTES) {
       throw new SpurError("entry/too-long", `${bytes.length} bytes; at most ${MAX_ENTRY_BYTES}`, {
         status: 422,
@@ -129,7 +131,7 @@ export function plan(
     registers.set(draft.reg, { seq, idx: index });
     moved.add(draft.reg);
     inBatch.set(draft.rec, index);
-    return { rec: draft.rec, owner: draft.owner, index, bytes, leaf: leafHash(bytes) };
+    return { rec: draft.rec, owner: draft.owner, index, bytes, leaf: prefixedLeafHash(prefixed) };
   }
 
   const { tree, full } = append(

@@ -14,7 +14,7 @@ import { open, mkdir, rename } from "node:fs/promises";
 import { randomBytes } from "node:crypto";
 
 /** Synced names end in nothing; a crash leaves files that end in `.tmp`, which nobody reads and the next start sweeps. */
-const temporaryName = (path: string): string => `${path}.${randomBytes(4).toString("hex")}.tmp`;
+export const temporaryName = (path: string): string => `${path}.${randomBytes(4).toString("hex")}.tmp`;
 
 /** Syncs a folder, so that the names in it survive a power loss. */
 export function syncFolder(folder: string): void {
@@ -47,7 +47,7 @@ export function writeDurable(path: string, bytes: Uint8Array, mode = 0o644): voi
 }
 
 /** `writeSync` may write less than it was given: a full disk shows so before it shows as an error. */
-function writeAll(fd: number, bytes: Uint8Array): void {
+export function writeAll(fd: number, bytes: Uint8Array): void {
   let at = 0;
   while (at < bytes.length) {
     const wrote = writeSync(fd, bytes, at, bytes.length - at);

@@ -21,6 +21,12 @@ export const EMPTY_ROOT = sha256(new Uint8Array(0)) as Root;
 export function leafHash(entry: Uint8Array): LeafHash {
   const data = new Uint8Array(1 + entry.length);
   data.set(entry, 1);
+  return prefixedLeafHash(data);
+}
+
+/** {@link leafHash} of an entry that stands behind its prefix byte already: nothing is copied. */
+export function prefixedLeafHash(data: Uint8Array): LeafHash {
+  if (data[0] !== 0) throw new Bug("no leaf prefix");
   return sha256(data) as LeafHash;
 }
 
