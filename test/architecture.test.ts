@@ -6,7 +6,7 @@ import { describe, expect, it } from "vitest";
 import { environmentReads, importsOf, parse, root, sourcesOf, type Import, type Source } from "./imports.ts";
 
 /** Rooms of the ledger. They don't know one another: they meet in the files that stand above them (`record.ts`, `main.ts` …) and in `api/`. */
-const ROOMS = ["log", "vault", "adapters", "gateway", "models", "artifacts", "chain", "projections"];
+const ROOMS = ["log", "vault", "witness", "adapters", "gateway", "models", "artifacts", "chain", "projections"];
 /** What every room may import: no behaviour of another room hides in these. */
 const SHARED = ["errors", "config", "draft"];
 /** Of storage, a room takes types, and this: writing a file so that it survives a crash, as `node:fs` should have it. */
@@ -70,7 +70,7 @@ const TABLE: readonly Row[] = [
     says: `${SHARED.join(", ")} import no room, no storage, no api`,
   },
   {
-    from: /^packages\/ledger\/src\/(api\/|[^/]+\.ts$)/,
+    from: /^packages\/ledger\/src\/(api\/|core\/|[^/]+\.ts$)/,
     allows: (to) => foreign(to) || verifier(to) || inside("packages/ledger/src")(to),
     says: "the ledger imports itself and the verifier, neither cli nor web nor demo",
   },

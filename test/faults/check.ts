@@ -32,12 +32,12 @@ export async function check(place: Place, vkey: string, told: Told, reached: Rea
   const faults: string[] = [];
   const core = await openCore(place);
   try {
-    await core.publish();
+    await core.publication.publish();
     const { entries, byRec, size } = auditFolder(place.data, vkey);
     if (size !== core.size) faults.push(`published ${size} of ${core.size}`);
     auditEntries(core.read(0, core.size));
-    if (core.openJournal().length > 0) faults.push("journal rows are open after a start");
-    if (core.openRemovals().length > 0) faults.push("removals are open after a start");
+    if (core.vault.openJournal().length > 0) faults.push("journal rows are open after a start");
+    if (core.vault.openRemovals().length > 0) faults.push("removals are open after a start");
     for (const [rec, { index, leafHash: leaf }] of told.acknowledged) {
       const bytes = entries[index];
       if (byRec.get(rec) !== index)
@@ -60,7 +60,7 @@ export async function check(place: Place, vkey: string, told: Told, reached: Rea
       const { rec, predicateType, commitment, slots } = parseEntry(bytes);
       if (predicateType !== "spur:output/v1") continue;
       answers++;
-      const { dek, ct, file } = core.unwrap(rec);
+      const { dek, ct, file } = core.vault.unwrap(rec);
       const sealed = {
         dek,
         ct: ct ?? readFileSync(join(place.data, file as string)),
@@ -74,7 +74,7 @@ export async function check(place: Place, vkey: string, told: Told, reached: Rea
     for (const marker of reached)
       if (!markers.has(marker)) faults.push(`a request reached the upstream and has no record: ${marker}`);
     for (const rec of told.removed) {
-      if (core.locate(rec)?.removal !== "completed")
+      if (core.vault.locate(rec)?.removal !== "completed")
         faults.push(`removal of ${rec} was acknowledged and is not completed`);
     }
     // No request and no name of a record is in any file.

@@ -39,7 +39,7 @@ async function ordered(): Promise<Ordered> {
   grow(core, 20);
   const [kept, ...doomed] = recs as [string, ...string[]];
   for (const rec of doomed) commitOne(core, { ...prepare(removalDraft(rec), NOW_MS).draft, orders: rec });
-  await core.publish();
+  await core.publication.publish();
   await core.close();
   return { pair, recs: doomed, kept, keptText: "kept0-never-to-be-read;", secrets };
 }
@@ -75,7 +75,7 @@ function countCalls(made: Ordered): Map<string, { before: number; by: number }> 
 async function resume(left: Pair, made: Ordered): Promise<string[]> {
   const faults: string[] = [];
   const core = await openCore(left);
-  const open = core.openRemovals();
+  const open = core.vault.openRemovals();
   if (open.length !== made.recs.length) faults.push(`${open.length} removals are open`);
   for (const { had, rec } of core.destroy(made.recs)) if (!had) faults.push(`${rec} is said to have had no content`);
   faults.push(...filesHolding(made.secrets, left.data, left.keys));
@@ -83,7 +83,7 @@ async function resume(left: Pair, made: Ordered): Promise<string[]> {
     const orderRec = parseEntry(core.read(order, 1)[0] as Uint8Array).rec;
     commitOne(core, { ...prepare(removalDraft(rec, orderRec), NOW_MS).draft, completes: rec });
   }
-  const found = core.unwrap(made.kept);
+  const found = core.vault.unwrap(made.kept);
   const { commitment, slots } = parseEntry(core.read(found.index, 1)[0] as Uint8Array);
   const [value] = unseal(
     Buffer.from(made.kept, "hex"),
@@ -96,7 +96,7 @@ async function resume(left: Pair, made: Ordered): Promise<string[]> {
       .startsWith(made.keptText)
   )
     faults.push("what was to be kept does not open");
-  await core.publish();
+  await core.publication.publish();
   auditFolder(left.data, core.info.vkey);
   await core.close();
   return faults;

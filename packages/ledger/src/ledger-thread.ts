@@ -1,11 +1,12 @@
 import { Worker } from "node:worker_threads";
-import type { Core, CoreInfo, Op } from "./core.ts";
+import type { CoreInfo, Op } from "./core/types.ts";
 import { Bug, SpurError } from "./errors.ts";
 import { packOp, unpackCommitted } from "./wire.ts";
-import type { FromWorker, ToWorker, WireError, WorkerOptions } from "./worker.ts";
+import type { Calls, FromWorker, ToWorker, WireError, WorkerOptions } from "./worker.ts";
 
 type Waiting = { resolve: (value: never) => void; reject: (error: Error) => void };
-type Result<Name extends keyof Core> = Core[Name] extends (...args: never[]) => infer R ? Awaited<R> : never;
+type Arguments<Name extends keyof Calls> = Calls[Name] extends (core: never, ...args: infer A) => unknown ? A : never;
+type Result<Name extends keyof Calls> = Awaited<ReturnType<Calls[Name]>>;
 
 const FLUSH_AT = 64;
 /** What a commit leaves behind is collected often and soon: by default V8 lets three times as much pile up in each thread, and keeps it. */
@@ -118,10 +119,7 @@ export class LedgerThread {
   }
 
   /** Calls a method of the core in its thread, after all that was asked before. */
-  call<Name extends keyof Core & string>(
-    call: Name,
-    ...args: Parameters<Extract<Core[Name], (...args: never[]) => unknown>>
-  ): Promise<Result<Name>> {
+  call<Name extends keyof Calls>(call: Name, ...args: Arguments<Name>): Promise<Result<Name>> {
     return this.#ask((id) => {
       this.#flush();
       this.#worker.postMessage({ id, call, args } satisfies ToWorker);
@@ -130,10 +128,7 @@ export class LedgerThread {
 
   /** Signs receipts (after `seen` was advanced over all that is committed). */
   receipts(texts: readonly string[]): Promise<string[]> {
-    return this.#ask((id) => {
-      this.#flush();
-      this.#worker.postMessage({ id, call: "receipts", args: [texts] } satisfies ToWorker);
-    });
+    return this.call("receipts", texts);
   }
 
   #ask<T>(post: (id: number) => void): Promise<T> {

@@ -5,7 +5,7 @@ import { STATEMENT_TYPE } from "@spur/verifier/statement/entry";
 import { PREDICATES } from "@spur/verifier/statement/predicates";
 import { demand } from "@spur/verifier/statement/schema";
 import { VerifyError } from "@spur/verifier/errors";
-import type { CoreDraft, SealedPart } from "./core.ts";
+import type { CoreDraft, SealedPart } from "./core/types.ts";
 import type { Draft } from "./draft.ts";
 import { SpurError } from "./errors.ts";
 import { seal, type Sealed } from "./vault/seal.ts";

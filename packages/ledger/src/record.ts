@@ -7,7 +7,7 @@ import { leafHash } from "@spur/verifier/tlog/merkle";
 import { canonicalText, type JsonObject } from "@spur/verifier/statement/canonical";
 import { parseEntry, type Entry } from "@spur/verifier/statement/entry";
 import { PREDICATES } from "@spur/verifier/statement/predicates";
-import type { CoreDraft } from "./core.ts";
+import type { CoreDraft } from "./core/types.ts";
 import type { Draft, JournalInfo, Recorded, Recorder } from "./draft.ts";
 import { diskErrorByName, SpurError } from "./errors.ts";
 import type { LedgerThread } from "./ledger-thread.ts";

@@ -1,4 +1,4 @@
-import type { CoreDraft, Op } from "./core.ts";
+import type { CoreDraft, Op } from "./core/types.ts";
 
 // Operations and their results as they cross threads: flat lists. Of objects, each name of each member would be written and read again
 // for each of them.

@@ -1,6 +1,8 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { useSha256 } from "@spur/verifier/hash";
-import { Core, type CoreOptions, type Op, type OpResult } from "./core.ts";
+import { Core } from "./core.ts";
+import { CALLS } from "./core/calls.ts";
+import type { CoreOptions, Op, OpResult } from "./core/types.ts";
 import { Bug, diskErrorByName, SpurError } from "./errors.ts";
 import { FilesThread } from "./log/files-thread.ts";
 import type { LogFile } from "./log/tiles.ts";
@@ -93,7 +95,7 @@ async function drain(ledger: Core): Promise<void> {
     while (queue.length > 0) {
       // Lets messages in that arrived during the last commit: they make the next batch.
       await new Promise((resolve) => setImmediate(resolve));
-      while (ledger.behind) await new Promise((resolve) => setTimeout(resolve, 1));
+      while (ledger.publication.behind) await new Promise((resolve) => setTimeout(resolve, 1));
       const batch: { id: number; op: Op }[] = [];
       while (batch.length < MAX_BATCH && queue[0] !== undefined && "op" in queue[0])
         batch.push(queue.shift() as { id: number; op: Op });
@@ -138,15 +140,15 @@ function commit(ledger: Core, batch: readonly { id: number; op: Op }[]): boolean
 }
 
 /** One publication at a time; who asks while one runs gets the next. */
-function publish(ledger: Core): Promise<unknown> {
-  const turn = publishing.then(() => ledger.publish());
+function publish(ledger: Core): ReturnType<Core["publication"]["publish"]> {
+  const turn = publishing.then(() => ledger.publication.publish());
   publishing = turn.catch(() => undefined);
   return turn;
 }
 
 /** Rows that are published and in files go, one small transaction between two commits. */
 async function prune(ledger: Core): Promise<void> {
-  while (!closing && ledger.prune()) await new Promise((resolve) => setImmediate(resolve));
+  while (!closing && ledger.publication.prune()) await new Promise((resolve) => setImmediate(resolve));
 }
 
 let receiptsWaiting: {
@@ -172,7 +174,7 @@ function signWaiting(ledger: Core): void {
   receiptsWaiting = [];
   for (const one of waiting) {
     try {
-      one.resolve(ledger.signReceipts(one.texts));
+      one.resolve(ledger.publication.signReceipts(one.texts));
     } catch (error) {
       one.reject(error);
     }
@@ -180,31 +182,11 @@ function signWaiting(ledger: Core): void {
   lastSeenAt = performance.now();
 }
 
-const calls: Record<string, (ledger: Core, ...args: never[]) => unknown> = {
-  head: (ledger) => ledger.head(),
-  publish: (ledger) => publish(ledger),
-  receipts: (ledger, texts: readonly string[]) => receipts(ledger, texts),
-  read: (ledger, from: number, count: number) => ledger.read(from, count),
-  locate: (ledger, rec: string) => ledger.locate(rec),
-  unwrap: (ledger, rec: string) => ledger.unwrap(rec),
-  openJournal: (ledger) => ledger.openJournal(),
-  openRemovals: (ledger) => ledger.openRemovals(),
-  due: (ledger, nowMs: number) => ledger.due(nowMs),
-  destroy: (ledger, recs: readonly string[]) => ledger.destroy(recs),
-  custodyPage: (ledger, from: number, limit: number) => ledger.custodyPage(from, limit),
-  accessKeys: (ledger) => ledger.accessKeys(),
-  addAccessKey: (ledger, key: Parameters<Core["addAccessKey"]>[0]) => {
-    ledger.addAccessKey(key);
-  },
-  revokeAccessKey: (ledger, id: string, atMs: number) => ledger.revokeAccessKey(id, atMs),
-  backupDatabase: (ledger, to: string) => {
-    ledger.backupDatabase(to);
-  },
-  meta: (ledger, name: string) => ledger.meta(name),
-  setMeta: (ledger, name: string, value: string) => {
-    ledger.setMeta(name, value);
-  },
-  async close(ledger) {
+const calls = {
+  ...CALLS,
+  publish: (ledger: Core) => publish(ledger),
+  receipts: (ledger: Core, texts: readonly string[]) => receipts(ledger, texts),
+  async close(ledger: Core): Promise<void> {
     closing = true;
     if (timer !== undefined) clearInterval(timer);
     await publishing;
@@ -213,10 +195,12 @@ const calls: Record<string, (ledger: Core, ...args: never[]) => unknown> = {
     await files.close();
   },
 };
+export type Calls = typeof calls;
 
 async function answer(ledger: Core, id: number, call: string, args: readonly unknown[]): Promise<void> {
   try {
-    const work = calls[call] as ((ledger: Core, ...args: unknown[]) => unknown) | undefined;
+    const work = (calls as Record<string, unknown>)[call] as
+      ((ledger: Core, ...args: readonly unknown[]) => unknown) | undefined;
     if (work === undefined) throw new Bug(`no call ${call}`);
     const value = await work(ledger, ...args);
     send({ results: [{ id, value }] });

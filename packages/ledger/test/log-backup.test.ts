@@ -14,11 +14,11 @@ describe("a backup of a running ledger", () => {
     const pair = newPair();
     const core = await openCore(pair);
     grow(core, 700);
-    await core.publish();
+    await core.publication.publish();
     const churn = async (): Promise<void> => {
       grow(core, 600);
-      await core.publish();
-      while (core.prune());
+      await core.publication.publish();
+      while (core.publication.prune());
     };
     const to = join(pair.data, "..", "backup");
     // Stands between the two copies, where a busy ledger does just this.
@@ -42,7 +42,7 @@ describe("a backup of a running ledger", () => {
     const restored = await openCore({ data: to, keys });
     expect(restored.size).toBe(1300);
     auditEntries(restored.read(0, 1300));
-    await restored.publish();
+    await restored.publication.publish();
     expect(auditFolder(to, restored.info.vkey).size).toBe(1300);
     await restored.close();
   });

@@ -38,7 +38,7 @@ const secret = (name: string, bytes = 200): Uint8Array => utf8(`${name} `.repeat
 async function story(pair: Pair, told: Promised): Promise<Core> {
   let core = await openCore(pair);
   promise(told, appendAll(core, [plainDraft(), plainDraft()]));
-  await core.publish();
+  await core.publication.publish();
   const keep = sealedDraft([secret("kept")]);
   const small = sealedDraft([secret("small")]);
   const large = sealedDraft([secret("large", 80_000), secret("huge", 1_100_000 + LARGE)]);
@@ -58,17 +58,17 @@ async function story(pair: Pair, told: Promised): Promise<Core> {
       Array.from({ length: 20 }, () => plainDraft()),
     ),
   );
-  await core.publish();
-  core.prune();
-  core.signReceipts(["a receipt\n"]);
+  await core.publication.publish();
+  core.publication.prune();
+  core.publication.signReceipts(["a receipt\n"]);
   await removeNow(core, [small.rec, large.rec]);
   told.removed.add(small.rec).add(large.rec);
-  await core.publish();
+  await core.publication.publish();
   await core.close();
   core = await openCore(pair);
   promise(told, appendAll(core, [plainDraft()]));
-  await core.publish();
-  expect(core.unwrap(keep.rec).dek).toHaveLength(32);
+  await core.publication.publish();
+  expect(core.vault.unwrap(keep.rec).dek).toHaveLength(32);
   return core;
 }
 
@@ -76,9 +76,9 @@ async function story(pair: Pair, told: Promised): Promise<Core> {
 async function auditLeft(left: Pair, told: Promised): Promise<void> {
   const core = await openCore(left);
   try {
-    for (const [rec, index] of told.acknowledged) expect(core.locate(rec)?.index).toBe(index);
+    for (const [rec, index] of told.acknowledged) expect(core.vault.locate(rec)?.index).toBe(index);
     auditEntries(core.read(0, core.size));
-    const open = core.openRemovals();
+    const open = core.vault.openRemovals();
     if (open.length > 0) {
       core.destroy(open.map(({ rec }) => rec));
       for (const { rec, order } of open) {
@@ -88,9 +88,9 @@ async function auditLeft(left: Pair, told: Promised): Promise<void> {
       }
     }
     for (const rec of [...told.removed, ...open.map(({ rec }) => rec)])
-      expect(await codeOf(() => core.unwrap(rec))).toBe("record/removed");
+      expect(await codeOf(() => core.vault.unwrap(rec))).toBe("record/removed");
     appendAll(core, [plainDraft()]);
-    await core.publish();
+    await core.publication.publish();
     const audited = auditFolder(left.data, core.info.vkey);
     expect(audited.size).toBe(core.size);
     const { checkpoint } = told;
@@ -194,15 +194,15 @@ describe("files that cannot be written", () => {
     const pair = newPair();
     const core = await openCore(pair);
     grow(core, 10);
-    await core.publish();
+    await core.publication.publish();
     listen((step) => {
       if (step.what === "sync" && step.path.includes("tile")) throw diskError("ENOSPC", "fsync");
     });
     grow(core, 600);
-    expect(await codeOf(() => core.publish())).not.toBe("none");
+    expect(await codeOf(() => core.publication.publish())).not.toBe("none");
     expect(core.head().failed).toContain("ENOSPC");
     expect(await codeOf(() => appendAll(core, [plainDraft()]))).toBe("log/not-published");
-    expect(core.prune()).toBe(false);
+    expect(core.publication.prune()).toBe(false);
     // Ends of answers and removals still pass, many of them: they wait for no file.
     for (let i = 0; i < 40; i++) {
       core.commit([
@@ -213,14 +213,14 @@ describe("files that cannot be written", () => {
         },
       ]);
     }
-    expect(await codeOf(() => core.publish())).not.toBe("none");
-    expect(core.behind).toBe(false);
+    expect(await codeOf(() => core.publication.publish())).not.toBe("none");
+    expect(core.publication.behind).toBe(false);
     listen(undefined);
-    await core.publish();
+    await core.publication.publish();
     expect(core.head().failed).toBeUndefined();
     grow(core, 600);
-    await core.publish();
-    while (core.prune());
+    await core.publication.publish();
+    while (core.publication.prune());
     expect(auditFolder(pair.data, core.info.vkey).size).toBe(1210 + 40 * 256);
     expect(core.read(0, 20_000)).toHaveLength(1210 + 40 * 256);
     await core.close();
@@ -240,14 +240,14 @@ describe("files that cannot be written", () => {
     expect(await codeOf(() => appendAll(core, [lost]))).toBe("log/commit-unknown");
     listen(undefined);
     expect(await codeOf(() => appendAll(core, [plainDraft()]))).toBe("log/commit-unknown");
-    expect(await codeOf(() => core.publish())).toBe("log/commit-unknown");
-    expect(await codeOf(() => core.locate(lost.rec))).toBe("log/commit-unknown");
+    expect(await codeOf(() => core.publication.publish())).toBe("log/commit-unknown");
+    expect(await codeOf(() => core.vault.locate(lost.rec))).toBe("log/commit-unknown");
     expect(await codeOf(() => core.read(0, 9))).toBe("log/commit-unknown");
-    expect(await codeOf(() => core.unwrap(lost.rec))).toBe("log/commit-unknown");
-    expect(await codeOf(() => core.signReceipts(["x\n"]))).toBe("log/commit-unknown");
+    expect(await codeOf(() => core.vault.unwrap(lost.rec))).toBe("log/commit-unknown");
+    expect(await codeOf(() => core.publication.signReceipts(["x\n"]))).toBe("log/commit-unknown");
     await core.close();
     const again = await openCore(pair);
-    expect(again.locate((known as { rec: string }).rec)?.index).toBe(0);
+    expect(again.vault.locate((known as { rec: string }).rec)?.index).toBe(0);
     expect(again.size).toBe(1);
     await again.close();
   });

@@ -54,7 +54,7 @@ async function made(entries = 300): Promise<Pair> {
   const core = await openCore(pair);
   commitOne(core, await ready(pair, sealedDraft([utf8("something sealed")])));
   grow(core, entries - 1);
-  await core.publish();
+  await core.publication.publish();
   await core.close();
   return pair;
 }
@@ -62,8 +62,8 @@ async function made(entries = 300): Promise<Pair> {
 async function growAndPublish(pair: Pair, count: number): Promise<void> {
   const core = await openCore(pair);
   grow(core, count);
-  await core.publish();
-  while (core.prune());
+  await core.publication.publish();
+  while (core.publication.prune());
   await core.close();
 }
 
@@ -105,7 +105,7 @@ describe("an older copy of the data folder", () => {
     const old = copyPair(pair);
     const core = await openCore(pair);
     grow(core, 10);
-    core.signReceipts(["receipt\n"]);
+    core.publication.signReceipts(["receipt\n"]);
     const newest = copyPair(pair);
     await core.close();
     putBack(old, pair, ["data"]);
@@ -147,7 +147,7 @@ describe("a clone of a running data folder beside its keys folder", () => {
     const clone: Pair = { data: copyPair(pair).data, keys: pair.keys };
     expect(await codeOf(() => openCore(clone))).toBe("data/locked");
     grow(core, 5);
-    await core.publish();
+    await core.publication.publish();
     await core.close();
     expect(await refusal(clone)).toBe("log/rolled-back");
     expect(await refusal(pair)).toBe("none");
@@ -287,11 +287,11 @@ describe("a flipped bit", () => {
     await core.close();
     corrupt(pair, "update deks set wrapped = zeroblob(40)");
     core = await openCore(pair);
-    expect(await codeOf(() => core.unwrap(draft.rec))).toBe("vault/key-damaged");
+    expect(await codeOf(() => core.vault.unwrap(draft.rec))).toBe("vault/key-damaged");
     await core.close();
     corrupt(pair, "delete from deks");
     core = await openCore(pair);
-    expect(await codeOf(() => core.unwrap(draft.rec))).toBe("vault/key-missing");
+    expect(await codeOf(() => core.vault.unwrap(draft.rec))).toBe("vault/key-missing");
     await core.close();
   });
 });
@@ -304,22 +304,22 @@ describe("recovery", () => {
       const pair = newPair();
       let core = await openCore(pair);
       grow(core, 65_500, 8192);
-      await core.publish();
-      while (core.prune(65_536));
+      await core.publication.publish();
+      while (core.publication.prune(65_536));
       // The tiles' folder is a file while the last commit is made: nothing can be written any more.
       const kept = join(pair.data, "kept");
       renameSync(join(pair.data, "log", "tile"), kept);
       writeFileSync(join(pair.data, "log", "tile"), "");
       grow(core, 65_536 + 300 - 65_500, 8192);
-      expect(await codeOf(() => core.publish())).not.toBe("none");
-      expect(await codeOf(() => core.signReceipts(["r\n"]))).toBe("none");
+      expect(await codeOf(() => core.publication.publish())).not.toBe("none");
+      expect(await codeOf(() => core.publication.signReceipts(["r\n"]))).toBe("none");
       rmSync(join(pair.data, "log", "tile"));
       renameSync(kept, join(pair.data, "log", "tile"));
       const left = copyPair(pair);
       await core.close();
       core = await openCore(left);
       expect(core.size).toBe(65_836);
-      await core.publish();
+      await core.publication.publish();
       const audited = auditFolder(left.data, core.info.vkey);
       expect(audited.size).toBe(65_836);
       await core.close();
@@ -330,12 +330,12 @@ describe("recovery", () => {
     const pair = newPair();
     const core = await openCore(pair);
     grow(core, 700);
-    await core.publish(); // not pruned
+    await core.publication.publish(); // not pruned
     await core.close();
     rmSync(join(pair.data, "log", "tile"), { recursive: true });
     const again = await openCore(pair);
     appendAll(again, [plainDraft()]);
-    await again.publish();
+    await again.publication.publish();
     expect(auditFolder(pair.data, again.info.vkey).size).toBe(701);
     await again.close();
   });
@@ -348,13 +348,13 @@ describe("recovery", () => {
       Array.from({ length: 256 }, () => plainDraft()),
       NOW_MS + 7_200_000,
     );
-    await core.publish();
-    while (core.prune());
+    await core.publication.publish();
+    while (core.publication.prune());
     await core.close();
     for (const clock of [NOW_MS, NOW_MS - 86_400_000, NOW_MS + 10_800_000]) {
       core = await openCore(pair);
       appendAll(core, [plainDraft()], clock);
-      await core.publish();
+      await core.publication.publish();
       await core.close();
     }
     const { entries } = auditFolder(pair.data, core.info.vkey);
@@ -400,7 +400,7 @@ describe("recovery", () => {
     for (const path of files()) utimesSync(path, yesterday, yesterday);
     core = await openCore(pair);
     expect(files().every((path) => path.includes(kept.rec))).toBe(true);
-    const { file, blobs } = core.unwrap(kept.rec);
+    const { file, blobs } = core.vault.unwrap(kept.rec);
     expect(files().sort()).toEqual(
       [file as string, ...Object.values(JSON.parse(blobs as string) as object)]
         .map((path) => join(pair.data, path as string))

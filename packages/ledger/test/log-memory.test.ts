@@ -12,7 +12,7 @@ async function published(count: number): Promise<Pair> {
   const pair = newPair();
   const core = await openCore(pair);
   grow(core, count);
-  await core.publish();
+  await core.publication.publish();
   await core.close();
   return pair;
 }
@@ -22,7 +22,7 @@ it("a log that has signed does not start without `seen`, and a backup alone is n
   const backup = copyPair(pair).data;
   const core = await openCore(pair);
   grow(core, 5);
-  await core.publish();
+  await core.publication.publish();
   await core.close();
   rmSync(join(pair.keys, "seen"));
   expect(await codeOf(() => openCore(pair))).toBe("keys/missing");

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { parseEntry } from "@spur/verifier/statement/entry";
 import { leafHash, rootOf } from "@spur/verifier/tlog/merkle";
-import type { CoreDraft } from "../src/core.ts";
+import type { CoreDraft } from "../src/core/types.ts";
 import { plan, type LogState } from "../src/log/plan.ts";
 import { EMPTY_TREE, rootOfTree } from "../src/log/tree.ts";
 import { prepare } from "../src/prepare.ts";

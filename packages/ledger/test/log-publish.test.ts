@@ -37,13 +37,13 @@ describe("publication", () => {
     const core = await openCore(pair);
     const folder = join(pair.data, "log");
     grow(core, 300);
-    await core.publish();
+    await core.publication.publish();
     grow(core, 250);
     while (!existsSync(join(folder, formatTilePath({ level: 0, index: 1, width: 256 }))))
       await new Promise((resolve) => setTimeout(resolve, 5));
     for (const path of partialsOf(300)) expect([path, existsSync(join(folder, path))]).toEqual([path, true]);
     expect(auditFolder(pair.data, core.info.vkey).size).toBe(300);
-    await core.publish();
+    await core.publication.publish();
     expect(existsSync(join(folder, `${formatTilePath({ level: 0, index: 1, width: 256 })}.p`))).toBe(false);
     expect(existsSync(join(folder, `${formatBundlePath({ index: 1, width: 256 })}.p`))).toBe(false);
     for (const path of partialsOf(550)) expect([path, existsSync(join(folder, path))]).toEqual([path, true]);
@@ -58,7 +58,7 @@ describe("publication", () => {
     let last = 0;
     for (let i = 0; i < 30; i++) {
       grow(core, 1 + (i % 40));
-      const published = core.publish();
+      const published = core.publication.publish();
       grow(core, i % 7); // commits go on while files are written
       const { size, checkpoint } = await published;
       const text = readFileSync(path, "utf8");
@@ -70,12 +70,12 @@ describe("publication", () => {
       expect(auditFolder(pair.data, core.info.vkey).size).toBe(size);
     }
     const before = readFileSync(path, "utf8");
-    await core.publish();
-    await core.publish();
+    await core.publication.publish();
+    await core.publication.publish();
     expect(core.size).toBeGreaterThan(last - 1);
     await core.close();
     const again = await openCore(pair);
-    await again.publish();
+    await again.publication.publish();
     expect(again.head().published).toBe(again.size);
     expect(before.length).toBeGreaterThan(0);
     await again.close();
@@ -85,14 +85,14 @@ describe("publication", () => {
     const pair = newPair();
     const core = await openCore(pair);
     grow(core, 10);
-    await core.publish();
+    await core.publication.publish();
     await core.close();
     const left = copyPair(pair);
     const path = join(left.data, "log", "checkpoint");
     const text = readFileSync(path, "utf8");
     unlinkSync(path);
     const again = await openCore(left);
-    await again.publish();
+    await again.publication.publish();
     expect(readFileSync(path, "utf8")).toBe(text);
     await again.close();
   });
@@ -101,7 +101,7 @@ describe("publication", () => {
     const pair = newPair();
     const core = await openCore(pair);
     appendAll(core, [sealedDraft([utf8("nobody outside may read this sentence")])]);
-    await core.publish();
+    await core.publication.publish();
     expect(filesHolding([utf8("nobody outside may read this sentence")], join(pair.data, "log"))).toEqual([]);
     expect(allFiles(join(pair.data, "log")).length).toBeGreaterThan(2);
     const bundle = readFileSync(join(pair.data, "log", formatBundlePath({ index: 0, width: 1 })));

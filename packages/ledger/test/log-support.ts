@@ -10,7 +10,8 @@ import { parseEntry } from "@spur/verifier/statement/entry";
 import { leafHash, rootOf } from "@spur/verifier/tlog/merkle";
 import { formatBundlePath, formatTilePath, parseBundle, TILE_WIDTH, tileWidth } from "@spur/verifier/tlog/tile";
 import { useSha256 } from "@spur/verifier/hash";
-import { Core, type CoreDraft, type Op } from "../src/core.ts";
+import { Core } from "../src/core.ts";
+import type { CoreDraft, Op } from "../src/core/types.ts";
 import type { Draft } from "../src/draft.ts";
 import { prepare } from "../src/prepare.ts";
 import { writeManyDurable } from "../src/storage/durable-file.ts";
@@ -142,7 +143,7 @@ export function grow(core: Core, count: number, batch = 512): string[] {
 export async function removeNow(core: Core, recs: readonly string[]): Promise<void> {
   const orders = recs.map((rec) => ({ draft: removalDraft(rec), rec }));
   for (const { draft, rec } of orders) commitOne(core, { ...prepare(draft, NOW_MS).draft, orders: rec });
-  await core.publish();
+  await core.publication.publish();
   core.destroy(recs);
   for (const { draft, rec } of orders) {
     commitOne(core, { ...prepare(removalDraft(rec, draft.rec), NOW_MS).draft, completes: rec });

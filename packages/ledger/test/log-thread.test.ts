@@ -254,7 +254,7 @@ describe("closing", () => {
     expect(fatal).toEqual([]);
     const core = await openCore(pair);
     expect(core.size).toBe(500);
-    await core.publish();
+    await core.publication.publish();
     auditFolder(pair.data, core.info.vkey);
     await core.close();
   });
@@ -381,8 +381,8 @@ describe("memory and disk", () => {
     const pair = newPair();
     const core = await openCore(pair);
     const measure = async (): Promise<number> => {
-      await core.publish();
-      while (core.prune());
+      await core.publication.publish();
+      while (core.publication.prune());
       gc();
       return process.memoryUsage().heapUsed + process.memoryUsage().arrayBuffers;
     };

@@ -51,7 +51,7 @@ async function recordSealed(pair: Pair, core: Core, name: string, sizes: readonl
 }
 
 function openAll(pair: Pair, core: Core, draft: Draft): Uint8Array[] {
-  const found = core.unwrap(draft.rec);
+  const found = core.vault.unwrap(draft.rec);
   const entry = parseEntry(core.read(found.index, 1)[0] as Uint8Array);
   const ct = found.ct ?? readFileSync(join(pair.data, found.file as string));
   const blobs = JSON.parse(found.blobs ?? "{}") as Record<string, string>;
@@ -89,7 +89,7 @@ describe("a removal", () => {
       expect(filesHolding(all.flatMap(({ secrets }) => secrets), pair.data, pair.keys)).toEqual([]); // prettier-ignore
       expect(all.every((one) => opens(pair, core, one))).toBe(true);
       const cts = doomed.flatMap(({ draft }) => {
-        const { ct, file } = core.unwrap(draft.rec);
+        const { ct, file } = core.vault.unwrap(draft.rec);
         return [Buffer.from(ct ?? readFileSync(join(pair.data, file as string))).subarray(0, 64)];
       });
       const roots = readdirSync(pair.keys).filter((name) => name.startsWith("root."));
@@ -99,7 +99,7 @@ describe("a removal", () => {
         expect(filesHolding(all.flatMap(({ secrets }) => secrets), pair.data, pair.keys)).toEqual([]); // prettier-ignore
         expect(filesHolding([...cts, rootKey], pair.data, pair.keys)).toEqual([]);
         for (const { draft } of doomed) {
-          expect(core.locate(draft.rec)?.removal).toBe("completed");
+          expect(core.vault.locate(draft.rec)?.removal).toBe("completed");
           expect(
             readdirSync(join(pair.data, "payloads"), { recursive: true }).some((name) =>
               String(name).includes(draft.rec),
@@ -109,8 +109,8 @@ describe("a removal", () => {
         expect(kept.every((one) => opens(pair, core, one))).toBe(true);
       };
       look();
-      for (const { draft } of doomed) expect(await codeOf(() => core.unwrap(draft.rec))).toBe("record/removed");
-      await core.publish();
+      for (const { draft } of doomed) expect(await codeOf(() => core.vault.unwrap(draft.rec))).toBe("record/removed");
+      await core.publication.publish();
       await core.close();
       core = await openCore(pair);
       look();
@@ -125,11 +125,11 @@ describe("a removal", () => {
     const core = await openCore(pair);
     const doomed = await recordSealed(pair, core, "doomed", SMALL);
     const kept = await recordSealed(pair, core, "kept", SMALL);
-    await core.publish();
+    await core.publication.publish();
     const then = copyPair(pair);
     const backup = then.data;
     await removeNow(core, [doomed.draft.rec]);
-    await core.publish();
+    await core.publication.publish();
     const later = copyPair(pair);
     await core.close();
     // The backup beside the keys as they are now; even with `seen` as it was then, its keys do not unwrap.
@@ -154,7 +154,7 @@ describe("a removal", () => {
     const order = removalDraft(doomed.draft.rec);
     const marked = { ...prepare(order, NOW_MS).draft, orders: doomed.draft.rec };
     commitOne(core, marked);
-    expect(await codeOf(() => core.unwrap(doomed.draft.rec))).toBe("record/removed"); // from the order on
+    expect(await codeOf(() => core.vault.unwrap(doomed.draft.rec))).toBe("record/removed"); // from the order on
     expect(
       await codeOf(() =>
         commitOne(core, { ...prepare(removalDraft(doomed.draft.rec), NOW_MS).draft, orders: doomed.draft.rec }),
@@ -168,12 +168,12 @@ describe("a removal", () => {
     ).toBe("record/unknown");
     expect(core.destroy([doomed.draft.rec])).toEqual([{ rec: doomed.draft.rec, had: true }]);
     expect(core.destroy([doomed.draft.rec])).toEqual([{ rec: doomed.draft.rec, had: true }]);
-    expect(core.openRemovals()).toHaveLength(1);
+    expect(core.vault.openRemovals()).toHaveLength(1);
     commitOne(core, {
       ...prepare(removalDraft(doomed.draft.rec, order.rec), NOW_MS).draft,
       completes: doomed.draft.rec,
     });
-    expect(core.openRemovals()).toEqual([]);
+    expect(core.vault.openRemovals()).toEqual([]);
     await core.close();
   });
 
@@ -220,10 +220,10 @@ describe("a removal", () => {
     await core.close();
     core = await openCore(pair);
     for (const [i, draft] of drafts.entries()) {
-      if (doomed.includes(draft.rec)) expect(await codeOf(() => core.unwrap(draft.rec))).toBe("record/removed");
+      if (doomed.includes(draft.rec)) expect(await codeOf(() => core.vault.unwrap(draft.rec))).toBe("record/removed");
       else if (i % 50 === 0 || i > 4090)
         expect(Buffer.from(openAll(pair, core, draft)[0] as Uint8Array).toString()).toBe(`text ${i}`);
-      else core.unwrap(draft.rec);
+      else core.vault.unwrap(draft.rec);
     }
     await core.close();
   });
@@ -240,15 +240,15 @@ describe("a destruction that breaks", () => {
     grow(core, 10);
     const recs = [doomed, large].map(({ draft }) => draft.rec);
     for (const rec of recs) commitOne(core, { ...prepare(removalDraft(rec), NOW_MS).draft, orders: rec });
-    await core.publish();
+    await core.publication.publish();
     return { pair, core, kept, gone: [doomed, large], recs };
   }
 
   async function resume(pair: Pair, made: Awaited<ReturnType<typeof ordered>>): Promise<void> {
     const core = await openCore(pair);
-    const open = core.openRemovals();
+    const open = core.vault.openRemovals();
     expect(open.map(({ rec }) => rec).sort()).toEqual([...made.recs].sort());
-    for (const rec of made.recs) expect(await codeOf(() => core.unwrap(rec))).toBe("record/removed");
+    for (const rec of made.recs) expect(await codeOf(() => core.vault.unwrap(rec))).toBe("record/removed");
     expect(core.destroy(made.recs).every(({ had }) => had)).toBe(true);
     expect(opens(pair, core, made.kept)).toBe(true);
     expect(filesHolding([...made.gone, made.kept].flatMap(({ secrets }) => secrets), pair.data, pair.keys)).toEqual([]); // prettier-ignore
@@ -261,11 +261,11 @@ describe("a destruction that breaks", () => {
       const { rec: orderRec } = parseEntry(core.read(order, 1)[0] as Uint8Array);
       commitOne(core, { ...prepare(removalDraft(rec, orderRec), NOW_MS).draft, completes: rec });
     }
-    await core.publish();
+    await core.publication.publish();
     auditFolder(pair.data, core.info.vkey);
     await core.close();
     const again = await openCore(pair);
-    expect(again.openRemovals()).toEqual([]);
+    expect(again.vault.openRemovals()).toEqual([]);
     expect(opens(pair, again, made.kept)).toBe(true);
     await again.close();
     // The stray root of a destruction that broke before its transaction wraps nothing; the old one is gone.

@@ -1,0 +1,27 @@
+import type { Core } from "../core.ts";
+import type { AccessKey } from "./access-keys.ts";
+
+/** What the main thread may ask of the one writer, besides commits and what worker.ts takes in turns (publication, receipts, closing). */
+export const CALLS = {
+  head: (core: Core) => core.head(),
+  read: (core: Core, from: number, count: number) => core.read(from, count),
+  locate: (core: Core, rec: string) => core.vault.locate(rec),
+  unwrap: (core: Core, rec: string) => core.vault.unwrap(rec),
+  openJournal: (core: Core) => core.vault.openJournal(),
+  openRemovals: (core: Core) => core.vault.openRemovals(),
+  due: (core: Core, nowMs: number) => core.vault.due(nowMs),
+  custodyPage: (core: Core, from: number, limit: number) => core.vault.custodyPage(from, limit),
+  destroy: (core: Core, recs: readonly string[]) => core.destroy(recs),
+  accessKeys: (core: Core) => core.accessKeys.all(),
+  addAccessKey: (core: Core, key: Omit<AccessKey, "revokedMs">) => {
+    core.accessKeys.add(key);
+  },
+  revokeAccessKey: (core: Core, id: string, atMs: number) => core.accessKeys.revoke(id, atMs),
+  backupDatabase: (core: Core, to: string) => {
+    core.backupDatabase(to);
+  },
+  meta: (core: Core, name: string) => core.meta(name),
+  setMeta: (core: Core, name: string, value: string) => {
+    core.setMeta(name, value);
+  },
+} as const;
