@@ -31,6 +31,16 @@ export interface Opened {
 /** A removal in three words for the core: which draft orders it, or ends it. */
 type Marks = { readonly orders?: string; readonly completes?: string };
 
+interface How {
+  /** rec of the journal row that ends with them. */
+  readonly finishes?: string | undefined;
+  /** Of each draft. */
+  readonly marks?: readonly Marks[];
+  /** Passes even while nothing can be published. */
+  readonly essential?: boolean;
+  readonly inspect?: ((draft: CoreDraft) => void) | undefined;
+}
+
 /** What `content: none` leaves in memory. */
 interface Kept {
   readonly sealed: Sealed;
@@ -69,18 +79,16 @@ export class Ledger implements Recorder {
     return this.#thread;
   }
 
-  async record(drafts: readonly Draft[], finishes?: string): Promise<Recorded[]> {
-    return this.#record(drafts, finishes);
+  /** `inspect` looks at each draft as it will be committed, and may throw. */
+  async record(drafts: readonly Draft[], finishes?: string, inspect?: (draft: CoreDraft) => void): Promise<Recorded[]> {
+    return this.#record(drafts, { finishes, inspect });
   }
 
-  async #record(
-    drafts: readonly Draft[],
-    finishes: string | undefined,
-    marks: readonly Marks[] = [],
-    essential = false,
-  ): Promise<Recorded[]> {
+  async #record(drafts: readonly Draft[], how: How): Promise<Recorded[]> {
+    const { finishes, marks = [], essential = finishes !== undefined } = how;
     const at = this.#now();
     const prepared = drafts.map((draft) => prepare(draft, at));
+    if (how.inspect !== undefined) for (const { draft } of prepared) how.inspect(draft);
     const files = prepared.flatMap((one) => one.files);
     // Crash after this: files that no row names; the next start collects them.
     if (files.length > 0) {
@@ -96,7 +104,7 @@ export class Ledger implements Recorder {
         kind: "append",
         drafts: prepared.map(({ draft }, i): CoreDraft => (marks[i] === undefined ? draft : { ...draft, ...marks[i] })),
         ...(finishes === undefined ? {} : { finishes }),
-        ...(essential || finishes !== undefined ? { essential: true } : {}),
+        ...(essential ? { essential } : {}),
       });
     } catch (error) {
       if (error instanceof SpurError && error.code === "record/rec-used") {
@@ -230,9 +238,7 @@ export class Ledger implements Recorder {
             owner: "",
           },
         ],
-        rec,
-        [],
-        true,
+        { finishes: rec },
       );
     }
     return rows.length;
@@ -306,14 +312,14 @@ export class Ledger implements Recorder {
     for (const { target } of drafts) {
       if (this.#pending.has(target)) throw new SpurError("record/pending", `${target} is still being answered`, { status: 409, hint: "Try again when the answer has ended." }); // prettier-ignore
     }
-    const recorded = await this.#record(drafts.map(({ draft }) => draft), undefined, drafts.map(({ target }) => ({ orders: target })), true); // prettier-ignore
+    const recorded = await this.#record(drafts.map(({ draft }) => draft), { marks: drafts.map(({ target }) => ({ orders: target })), essential: true }); // prettier-ignore
     for (const { target } of drafts) this.#kept.delete(target);
     return recorded;
   }
 
   /** Ends removals on record. */
   async completeRemovals(drafts: readonly { draft: Draft; target: string }[]): Promise<Recorded[]> {
-    return this.#record(drafts.map(({ draft }) => draft), undefined, drafts.map(({ target }) => ({ completes: target })), true); // prettier-ignore
+    return this.#record(drafts.map(({ draft }) => draft), { marks: drafts.map(({ target }) => ({ completes: target })), essential: true }); // prettier-ignore
   }
 
   /** Resolves when no admitted open of these records is left, or after 30 s. */

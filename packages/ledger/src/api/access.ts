@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from "node:crypto";
+import { hash, randomBytes } from "node:crypto";
 import { SpurError } from "../errors.ts";
 import type { LedgerThread } from "../ledger-thread.ts";
 
@@ -13,7 +13,7 @@ export interface AccessKey {
 }
 
 const FORM = /^spur_[A-Za-z0-9_-]{43}$/;
-const hashOf = (key: string): string => createHash("sha256").update(key).digest("hex");
+const hashOf = (key: string): string => hash("sha256", key, "hex");
 
 /** Access keys: 256 random bits each, so a plain SHA-256 at rest tells nothing. Held in memory to answer at once. */
 export class AccessKeys {

@@ -14,7 +14,7 @@ import { getPayload, putPayload } from "./payloads.ts";
 import type { createQuestions } from "./questions.ts";
 import { closeRegisters } from "./registers.ts";
 import { parseBasis, removeContents } from "./removals.ts";
-import { checked, json } from "./routes-records.ts";
+import { checked, json } from "./bodies.ts";
 
 const MAX_PAYLOAD = 256 * 1024 * 1024;
 

@@ -5,6 +5,7 @@ import type { ApiContext } from "./context.ts";
 import { adminRoutes } from "./routes-admin.ts";
 import { logRoutes } from "./routes-log.ts";
 import { recordRoutes } from "./routes-records.ts";
+import { writeRoutes } from "./routes-write.ts";
 import { pageRoutes } from "./routes-pages.ts";
 import type { createQuestions } from "./questions.ts";
 import { problemOf } from "./problem.ts";
@@ -12,6 +13,7 @@ import { problemOf } from "./problem.ts";
 /** What each route that takes a body needs; `POST …/open` asks for itself, since the writer's own key will do. */
 const SCOPES: Readonly<Record<string, Scope>> = {
   "POST /spur/v1/records": "write",
+  "POST /spur/v1/records::batch": "write",
   "PUT /spur/v1/payloads": "write",
   "POST /spur/v1/publish": "write",
   "POST /spur/v1/registers/close": "write",
@@ -45,15 +47,18 @@ export function createServer(
   app.addContentTypeParser("*", { parseAs: "buffer" }, (_request, body, done) => {
     done(null, body);
   });
-  // Before a byte of a body is read: a stranger makes us hold nothing.
-  app.addHook("onRequest", (request, _reply, next) => {
-    const scope = SCOPES[`${request.method} ${request.routeOptions.url ?? ""}`];
-    try {
-      if (scope !== undefined) context.require(request.headers, scope);
-      next();
-    } catch (error) {
-      next(error as Error);
-    }
+  // Before a byte of a body is read: a stranger makes us hold nothing. Put on the routes that ask for it; the gateway asks for itself.
+  app.addHook("onRoute", (route) => {
+    const scope = SCOPES[`${String(route.method)} ${route.url}`];
+    if (scope === undefined) return;
+    route.onRequest = (request, _reply, next) => {
+      try {
+        context.require(request.headers, scope);
+        next();
+      } catch (error) {
+        next(error as Error);
+      }
+    };
   });
   app.setErrorHandler((error, request, reply) => {
     const problem = problemOf(error);
@@ -81,6 +86,7 @@ export function createServer(
   });
   logRoutes(app, context);
   recordRoutes(app, context);
+  writeRoutes(app, context);
   adminRoutes(app, context, questions);
   pageRoutes(app, context);
   return app;

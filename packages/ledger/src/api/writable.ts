@@ -3,13 +3,13 @@ import { VerifyError } from "@spur/verifier/errors";
 import { isObject, type Json, type JsonObject } from "@spur/verifier/statement/canonical";
 import { parseEntry } from "@spur/verifier/statement/entry";
 import { PREDICATES } from "@spur/verifier/statement/predicates";
+import type { CoreDraft } from "../core/types.ts";
 import type { Draft } from "../draft.ts";
 import { SpurError } from "../errors.ts";
-import { prepare } from "../prepare.ts";
 import type { Ledger } from "../record.ts";
 
 /** What a reference leads to: an entry of the log, or an earlier draft of the same request. */
-interface Target {
+export interface Target {
   readonly type: string;
   readonly owner: string;
   readonly predicate: JsonObject;
@@ -19,14 +19,16 @@ interface Target {
 }
 
 /**
- * Whatever an audit would refute must be unwritable: the log keeps it for ever. For drafts from outside, before anything is
- * sealed for good: the verifier's own parser reads the entry that would be written, references lead to what may stand there,
- * and the story of a run is told by the key that began it. Throws SpurError 422 or 403.
+ * Whatever an audit would refute must be unwritable: the log keeps it for ever. For drafts from outside: references lead to what may stand
+ * there, and the story of a run is told by the key that began it. Throws SpurError 422 or 403. The other half is {@link demandReadable}.
+ * `batch`: what stands before them in the same request, and is put there of them.
  */
-export async function demandWritable(ledger: Ledger, drafts: readonly Draft[]): Promise<void> {
-  const batch = new Map<string, Target>();
+export async function demandWritable(
+  ledger: Ledger,
+  drafts: readonly Draft[],
+  batch = new Map<string, Target>(),
+): Promise<void> {
   for (const draft of drafts) {
-    demandReadable(draft);
     const found = new Map<string, Target>();
     for (const { role, rec } of referencesOf(draft.predicate)) {
       const target = batch.get(rec) ?? (await targetOf(ledger, rec));
@@ -50,13 +52,10 @@ export async function demandWritable(ledger: Ledger, drafts: readonly Draft[]): 
   }
 }
 
-/** The entry as it would stand, with stand-ins for what only the log knows, read by the verifier. */
-function demandReadable(draft: Draft): void {
-  // Without the contents: what is sealed has no say in whether the entry can be read.
-  const { slots, ...open } = draft;
-  const { draft: numbered } = prepare(slots === undefined ? open : { ...open, slots: [] }, 0);
-  const tail = numbered.tail.map((piece, i) => (i === 0 ? piece : `0${piece}`)).join("");
-  const text = `{"at":"${numbered.at}",${numbered.head}${numbered.middle}"seq":1,${tail}"v":"spur-entry/v1"}`;
+/** The entry as it would stand, with stand-ins for what only the log knows, read by the verifier. Throws SpurError 422. */
+export function demandReadable({ at, head, middle, tail }: CoreDraft): void {
+  const statement = tail.map((piece, i) => (i === 0 ? piece : `0${piece}`)).join("");
+  const text = `{"at":"${at}",${head}${middle}"seq":1,${statement}"v":"spur-entry/v1"}`;
   try {
     parseEntry(Buffer.from(text, "utf8"));
   } catch (error) {
