@@ -38,7 +38,12 @@ interface How {
   readonly marks?: readonly Marks[];
   /** Passes even while nothing can be published. */
   readonly essential?: boolean;
-  readonly inspect?: ((draft: CoreDraft) => void) | undefined;
+}
+
+/** Drafts, and what is to be committed of them. */
+export interface Ready {
+  readonly drafts: readonly Draft[];
+  readonly prepared: readonly Prepared[];
 }
 
 /** What `content: none` leaves in memory. */
@@ -79,16 +84,23 @@ export class Ledger implements Recorder {
     return this.#thread;
   }
 
-  /** `inspect` looks at each draft as it will be committed, and may throw. */
-  async record(drafts: readonly Draft[], finishes?: string, inspect?: (draft: CoreDraft) => void): Promise<Recorded[]> {
-    return this.#record(drafts, { finishes, inspect });
+  async record(drafts: readonly Draft[], finishes?: string): Promise<Recorded[]> {
+    return this.#record(this.ready(drafts), { finishes });
   }
 
-  async #record(drafts: readonly Draft[], how: How): Promise<Recorded[]> {
-    const { finishes, marks = [], essential = finishes !== undefined } = how;
+  /** Checks and seals, in memory: for who wants to look at drafts before they are recorded. Throws as {@link prepare}. */
+  ready(drafts: readonly Draft[]): Ready {
     const at = this.#now();
-    const prepared = drafts.map((draft) => prepare(draft, at));
-    if (how.inspect !== undefined) for (const { draft } of prepared) how.inspect(draft);
+    return { drafts, prepared: drafts.map((draft) => prepare(draft, at)) };
+  }
+
+  /** {@link record} of drafts that are ready. */
+  async recordReady(ready: Ready): Promise<Recorded[]> {
+    return this.#record(ready, {});
+  }
+
+  async #record({ drafts, prepared }: Ready, how: How): Promise<Recorded[]> {
+    const { finishes, marks = [], essential = finishes !== undefined } = how;
     const files = prepared.flatMap((one) => one.files);
     // Crash after this: files that no row names; the next start collects them.
     if (files.length > 0) {
@@ -204,7 +216,7 @@ export class Ledger implements Recorder {
       const info = JSON.parse(plain.subarray(4, headerEnd).toString("utf8")) as JournalInfo;
       const detail = canonicalText({ delivered: "unknown", reason: "the ledger ended before the answer did" });
       await this.#record(
-        [
+        this.ready([
           {
             rec,
             predicateType: "spur:output/v1",
@@ -237,7 +249,7 @@ export class Ledger implements Recorder {
             retention: "output",
             owner: "",
           },
-        ],
+        ]),
         { finishes: rec },
       );
     }
@@ -312,14 +324,14 @@ export class Ledger implements Recorder {
     for (const { target } of drafts) {
       if (this.#pending.has(target)) throw new SpurError("record/pending", `${target} is still being answered`, { status: 409, hint: "Try again when the answer has ended." }); // prettier-ignore
     }
-    const recorded = await this.#record(drafts.map(({ draft }) => draft), { marks: drafts.map(({ target }) => ({ orders: target })), essential: true }); // prettier-ignore
+    const recorded = await this.#record(this.ready(drafts.map(({ draft }) => draft)), { marks: drafts.map(({ target }) => ({ orders: target })), essential: true }); // prettier-ignore
     for (const { target } of drafts) this.#kept.delete(target);
     return recorded;
   }
 
   /** Ends removals on record. */
   async completeRemovals(drafts: readonly { draft: Draft; target: string }[]): Promise<Recorded[]> {
-    return this.#record(drafts.map(({ draft }) => draft), { marks: drafts.map(({ target }) => ({ completes: target })), essential: true }); // prettier-ignore
+    return this.#record(this.ready(drafts.map(({ draft }) => draft)), { marks: drafts.map(({ target }) => ({ completes: target })), essential: true }); // prettier-ignore
   }
 
   /** Resolves when no admitted open of these records is left, or after 30 s. */

@@ -1,14 +1,13 @@
 import type { ServerResponse } from "node:http";
 import type { Readable } from "node:stream";
-import type { Draft } from "../draft.ts";
 import { SpurError } from "../errors.ts";
-import type { Ledger } from "../record.ts";
+import type { Ledger, Ready } from "../record.ts";
 import type { AccessKey } from "./access.ts";
 import { draftOfLine } from "./bodies.ts";
 import { problemOf } from "./problem.ts";
 import { parseStrictJson } from "./strict-json.ts";
 import { wireRecorded } from "./wire-recorded.ts";
-import { demandReadable, demandWritable, type Target } from "./writable.ts";
+import { demandWritable, type Target } from "./writable.ts";
 
 /** A line: what one record may hold of base64 with room. */
 const MAX_LINE_BYTES = 64 * 1024 * 1024;
@@ -49,10 +48,10 @@ export async function takeBatch(
       });
     }
   };
-  const start = (line: number, draft: Draft, bytes: number): void => {
+  const start = (line: number, ready: Ready, bytes: number): void => {
     waiting = { lines: waiting.lines + 1, bytes: waiting.bytes + bytes };
     ledger
-      .record([draft], undefined, demandReadable)
+      .recordReady(ready)
       .then(
         ([recorded]) => {
           told.recorded(line, wireRecorded(recorded as NonNullable<typeof recorded>));
@@ -62,7 +61,7 @@ export async function takeBatch(
         },
       )
       .finally(() => {
-        underWay.delete(draft.rec);
+        for (const { rec } of ready.drafts) underWay.delete(rec);
         waiting = { lines: waiting.lines - 1, bytes: waiting.bytes - bytes };
         wake?.();
       });
@@ -73,8 +72,7 @@ export async function takeBatch(
       if (bytes === "too long") throw new SpurError("http/too-large", `a line is at most ${MAX_LINE_BYTES} bytes`, { status: 413 }); // prettier-ignore
       if (bytes.every((byte) => byte === 0x20 || byte === 0x0d || byte === 0x09)) return;
       const draft = draftOfLine(parseStrictJson(bytes), key);
-      await demandWritable(ledger, [draft], underWay);
-      start(line, draft, bytes.length);
+      start(line, await demandWritable(ledger, [draft], underWay), bytes.length);
       await room(bytes.length > SLOW_LINE_BYTES ? { lines: 0, bytes: 0 } : { lines: MAX_LINES, bytes: MAX_BYTES });
     } catch (error) {
       told.refused(line, error);

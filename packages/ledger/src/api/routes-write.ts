@@ -5,7 +5,7 @@ import { takeBatch } from "./batch.ts";
 import { draftsOfJson, json, rawStatement } from "./bodies.ts";
 import type { ApiContext } from "./context.ts";
 import { wireRecorded } from "./wire-recorded.ts";
-import { demandReadable, demandWritable } from "./writable.ts";
+import { demandWritable } from "./writable.ts";
 
 const MAX_BODY = 64 * 1024 * 1024;
 
@@ -16,8 +16,7 @@ export function writeRoutes(app: FastifyInstance, context: ApiContext): void {
   app.post("/spur/v1/records", { bodyLimit: MAX_BODY }, async (request, reply) => {
     const key = context.require(request.headers, "write");
     const drafts = rawStatement(request, key) ?? draftsOfJson(json(request), key);
-    await demandWritable(ledger, drafts);
-    const recorded = await ledger.record(drafts, undefined, demandReadable);
+    const recorded = await ledger.recordReady(await demandWritable(ledger, drafts));
     return reply.code(201).send({ records: recorded.map(wireRecorded) });
   });
 

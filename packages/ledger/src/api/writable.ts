@@ -6,7 +6,7 @@ import { PREDICATES } from "@spur/verifier/statement/predicates";
 import type { CoreDraft } from "../core/types.ts";
 import type { Draft } from "../draft.ts";
 import { SpurError } from "../errors.ts";
-import type { Ledger } from "../record.ts";
+import type { Ledger, Ready } from "../record.ts";
 
 /** What a reference leads to: an entry of the log, or an earlier draft of the same request. */
 export interface Target {
@@ -19,15 +19,17 @@ export interface Target {
 }
 
 /**
- * Whatever an audit would refute must be unwritable: the log keeps it for ever. For drafts from outside: references lead to what may stand
- * there, and the story of a run is told by the key that began it. Throws SpurError 422 or 403. The other half is {@link demandReadable}.
- * `batch`: what stands before them in the same request, and is put there of them.
+ * Whatever an audit would refute must be unwritable: the log keeps it for ever. For drafts from outside, before anything is sealed for good:
+ * the verifier's own parser reads the entry that would be written, references lead to what may stand there, and the story of a run is told
+ * by the key that began it. Throws SpurError 422 or 403. `batch`: what stands before them in the same request, and is put there of them.
  */
 export async function demandWritable(
   ledger: Ledger,
   drafts: readonly Draft[],
   batch = new Map<string, Target>(),
-): Promise<void> {
+): Promise<Ready> {
+  const ready = ledger.ready(drafts);
+  for (const { draft } of ready.prepared) demandReadable(draft);
   for (const draft of drafts) {
     const found = new Map<string, Target>();
     for (const { role, rec } of referencesOf(draft.predicate)) {
@@ -50,10 +52,11 @@ export async function demandWritable(
       ...runOf(draft.predicate),
     });
   }
+  return ready;
 }
 
-/** The entry as it would stand, with stand-ins for what only the log knows, read by the verifier. Throws SpurError 422. */
-export function demandReadable({ at, head, middle, tail }: CoreDraft): void {
+/** The entry as it would stand, with stand-ins for what only the log knows, read by the verifier. */
+function demandReadable({ at, head, middle, tail }: CoreDraft): void {
   const statement = tail.map((piece, i) => (i === 0 ? piece : `0${piece}`)).join("");
   const text = `{"at":"${at}",${head}${middle}"seq":1,${statement}"v":"spur-entry/v1"}`;
   try {
