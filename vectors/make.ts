@@ -6,6 +6,9 @@ import { entryVectors } from "./make/entries.ts";
 import { evidenceVectors } from "./make/evidence.ts";
 import { checkpointVectors, cosignatureVectors, dsseVectors, ed25519Vectors, merkleVectors, noteVectors, receiptVectors, vkeyVectors } from "./make/log.ts";
 import { commitmentVectors, journalVectors, rowsVectors, sealedVectors, wrappingVectors } from "./make/payload.ts";
+import { misbehaviourVectors } from "./make/misbehaviour.ts";
+import { mlDsaVectors } from "./make/ml-dsa.ts";
+import { proofVectors } from "./make/proofs.ts";
 import { receiptFileVectors } from "./make/receipts.ts";
 import { policyVectors, trustVectors } from "./make/trust.ts";
 
@@ -24,12 +27,15 @@ const files: { readonly [name: string]: object } = {
   note: noteVectors,
   ed25519: ed25519Vectors,
   cosignature: cosignatureVectors,
+  "ml-dsa": mlDsaVectors,
   receipt: receiptVectors,
   dsse: dsseVectors,
   policy: policyVectors,
   trust: trustVectors,
   evidence: evidenceVectors,
   "receipt-file": receiptFileVectors,
+  "tlog-proof": proofVectors,
+  misbehaviour: misbehaviourVectors,
 };
 
 const check = process.argv.includes("--check");

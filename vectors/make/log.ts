@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { b64, canonical, concat, consistencyPath, cosignatureLine, fake, fakeRec, flip, hex, inclusionPath, leafHash, logKey, ORIGIN, otherKey, receiptsKey, sha256, signatureLine, treeRoot, u64be, utf8, witness2Key, witnessKey, type Signer } from "./lib.ts";
+import { forgedLatticeNote, latticeKey, latticeNote, LATTICE_SECONDS, type LatticeSigner } from "./ml-dsa.ts";
 
 const entries = Array.from({ length: 13 }, (_, i) => utf8(`entry ${i}`));
 const leaves = entries.map(leafHash);
@@ -63,18 +64,19 @@ export const merkleVectors = {
   },
 };
 
-const keys = [logKey, receiptsKey, witnessKey, witness2Key, otherKey];
-const keyVector = (key: Signer) => ({ name: key.name, type: key.type, seed: hex(key.seed), publicKey: hex(key.publicKey), keyId: hex(key.keyId), vkey: key.vkey });
+const keys = [logKey, receiptsKey, witnessKey, witness2Key, otherKey, latticeKey];
+const keyVector = (key: Signer | LatticeSigner) => ({ name: key.name, type: key.type, seed: hex(key.seed), publicKey: hex(key.publicKey), keyId: hex(key.keyId), vkey: key.vkey });
 const parts = logKey.vkey.split("+");
 
 export const vkeyVectors = {
   format: "signed-note verifier key",
-  about: "name+hex(key id)+base64(type ‖ public key); key id = first 4 bytes of SHA-256(name ‖ 0x0A ‖ type ‖ public key). `seed` is RFC 8032's 32-byte private key; it signs every vector here.",
+  about: "name+hex(key id)+base64(type ‖ public key); key id = first 4 bytes of SHA-256(name ‖ 0x0A ‖ type ‖ public key). `seed` is RFC 8032's 32-byte private key, or the seed of FIPS 204; it signs every vector here.",
   valid: keys.map(keyVector),
   invalid: [
     { name: "key id of another key", why: "a name on screen would mean nothing", vkey: `${parts[0]}+00000000+${parts[2]}` },
     { name: "key id in upper case", why: "hex is lower case", vkey: `${parts[0]}+${parts[1]!.toUpperCase()}+${parts[2]}` },
     { name: "31 bytes", why: "Ed25519 keys have 32", vkey: (() => { const short = concat(Buffer.of(1), logKey.publicKey.subarray(1)); return `x+${hex(sha256(utf8("x\n"), short).subarray(0, 4))}+${b64(short)}`; })() },
+    { name: "32 bytes of ML-DSA-44", why: "its keys have 1,312", vkey: (() => { const short = concat(Buffer.of(6), logKey.publicKey); return `x+${hex(sha256(utf8("x\n"), short).subarray(0, 4))}+${b64(short)}`; })() },
     { name: "no name", why: "names are not empty", vkey: (() => { const key = concat(Buffer.of(1), logKey.publicKey); return `+${hex(sha256(utf8("\n"), key).subarray(0, 4))}+${b64(key)}`; })() },
     { name: "space in the name", why: "lines are split at spaces", vkey: (() => { const key = concat(Buffer.of(1), logKey.publicKey); return `a b+${hex(sha256(utf8("a b\n"), key).subarray(0, 4))}+${b64(key)}`; })() },
     { name: "base64 with a line end", why: "one text for one key", vkey: `${logKey.vkey}\n` },
@@ -120,8 +122,8 @@ const SECONDS = 1_795_320_000;
 const signed = `${text}\n${signatureLine(logKey, text)}`;
 const witnessed = `${signed}${cosignatureLine(witnessKey, text, SECONDS)}`;
 type Outcome = { key: string; verdict: "verified" | "invalid" | "unknown"; timestamp?: number };
-const note = (name: string, body: string, trusted: Signer[], outcome: Outcome[]) => ({ name, note: body, keys: trusted.map((one) => one.vkey), outcome });
-const idOf = (one: Signer) => `${one.name} ${hex(one.keyId)}`;
+const note = (name: string, body: string, trusted: (Signer | LatticeSigner)[], outcome: Outcome[]) => ({ name, note: body, keys: trusted.map((one) => one.vkey), outcome });
+const idOf = (one: Signer | LatticeSigner) => `${one.name} ${hex(one.keyId)}`;
 const forged = (one: Signer, of: string) => `— ${one.name} ${b64(concat(one.keyId, flip(one.sign(utf8(of)), 40)))}\n`;
 const wrongNote = (name: string, why: string, body: string) => ({ name, why, code: "note/format", note: body });
 
@@ -141,6 +143,9 @@ export const noteVectors = {
     note("one good and one bad line of one key", `${signed}${forged(logKey, text)}`, [logKey], [{ key: idOf(logKey), verdict: "verified" }, { key: idOf(logKey), verdict: "invalid" }]),
     note("cosignature with a changed time", `${signed}— ${witnessKey.name} ${b64(concat(witnessKey.keyId, u64be(SECONDS + 1), witnessKey.sign(utf8(`cosignature/v1\ntime ${SECONDS}\n${text}`))))}\n`, [logKey, witnessKey], [{ key: idOf(logKey), verdict: "verified" }, { key: idOf(witnessKey), verdict: "invalid" }]),
     note("cosignature that signs the text alone", `${signed}— ${witnessKey.name} ${b64(concat(witnessKey.keyId, u64be(SECONDS), witnessKey.sign(utf8(text))))}\n`, [logKey, witnessKey], [{ key: idOf(logKey), verdict: "verified" }, { key: idOf(witnessKey), verdict: "invalid" }]),
+    note("log and a witness with ML-DSA-44", latticeNote, [logKey, latticeKey], [{ key: idOf(logKey), verdict: "verified" }, { key: idOf(latticeKey), verdict: "verified", timestamp: LATTICE_SECONDS }]),
+    note("a bit of an ML-DSA-44 signature", forgedLatticeNote, [logKey, latticeKey], [{ key: idOf(logKey), verdict: "verified" }, { key: idOf(latticeKey), verdict: "invalid" }]),
+    note("a line of a type that nobody here knows", `${signed}— ${ORIGIN} ${b64(concat(Buffer.from("ffeeddcc", "hex"), fake("unknown signature", 48)))}\n`, [logKey], [{ key: idOf(logKey), verdict: "verified" }, { key: `${ORIGIN} ffeeddcc`, verdict: "unknown" }]),
     note("a text with an empty line in it", `a\n\nb\n\n${signatureLine(logKey, "a\n\nb\n")}`, [logKey], [{ key: idOf(logKey), verdict: "verified" }]),
   ],
   invalid: [

@@ -1,4 +1,5 @@
-import { b64, concat, hex, logKey, otherKey, receiptsKey, sha256, u8, utf8, witness2Key, witnessKey, type Json, type Signer } from "./lib.ts";
+import { b64, concat, hex, logKey, otherKey, receiptsKey, sha256, signer, u8, utf8, witness2Key, witnessKey, type Json, type Signer } from "./lib.ts";
+import { latticeKey } from "./ml-dsa.ts";
 
 /** A trust file as a person would write it. */
 export function trustText(policy: string, more: { readonly [name: string]: Json } = {}): string {
@@ -16,6 +17,8 @@ const renamed = (key: Signer, name: string): string => {
   return `${name}+${hex(id)}+${b64(concat(u8(key.type), key.publicKey))}`;
 };
 
+const named = (name: string, first: number): string => signer(`witness.example/${name}`, 4, Buffer.alloc(32, first)).vkey;
+const twoLevels = `log ${logKey.vkey}\n\n${["X1", "X2", "X3"].map((name, i) => `witness ${name} ${named(name, i + 1)}\n`).join("")}group X-witnesses 2 X1 X2 X3\n\n${["Y1", "Y2", "Y3"].map((name, i) => `witness ${name} ${named(name, i + 4)}\n`).join("")}group Y-witnesses any Y1 Y2 Y3\n\ngroup X-and-Y all X-witnesses Y-witnesses\nquorum X-and-Y\n`;
 const group = `# whom I trust\nlog ${logKey.vkey} https://${logKey.name}\n\nwitness one ${one} https://witness.example/one\nwitness\ttwo\t${two}\ngroup both all one two\nquorum both\n`;
 const nested = `witness one ${one}\nwitness two ${two}\ngroup inner any one\ngroup outer 2 inner two\nquorum outer\n`;
 const wrong = (name: string, why: string, policy: string) => ({ name, why, policy });
@@ -31,6 +34,10 @@ export const policyVectors = {
     { name: "all of two, comments, URLs, tabs", policy: group, logs: [logKey.vkey], witnesses: ["one", "two"], quorum: [{ cosigned: ["one"], met: false }, { cosigned: ["two"], met: false }, { cosigned: ["one", "two"], met: true }] },
     { name: "any of two", policy: group.replace("both all", "both any"), logs: [logKey.vkey], witnesses: ["one", "two"], quorum: [{ cosigned: [], met: false }, { cosigned: ["two"], met: true }] },
     { name: "2 of two", policy: group.replace("both all", "both 2"), logs: [logKey.vkey], witnesses: ["one", "two"], quorum: [{ cosigned: ["one"], met: false }, { cosigned: ["one", "two"], met: true }] },
+    { name: "a witness with ML-DSA-44", policy: `witness w ${latticeKey.vkey}\nwitness v ${one}\ngroup g all w v\nquorum g\n`, logs: [], witnesses: ["w", "v"], quorum: [{ cosigned: ["w"], met: false }, { cosigned: ["v", "w"], met: true }] },
+    { name: "a log with ML-DSA-44", policy: `log ${latticeKey.vkey}\nquorum none\n`, logs: [latticeKey.vkey], witnesses: [], quorum: [{ cosigned: [], met: null }] },
+    { name: "the example of the specification: two of three, and any of three", policy: twoLevels, logs: [logKey.vkey], witnesses: ["X1", "X2", "X3", "Y1", "Y2", "Y3"], quorum: [{ cosigned: ["X1", "X2"], met: false }, { cosigned: ["X1", "Y1", "Y2", "Y3"], met: false }, { cosigned: ["X1", "X3", "Y2"], met: true }] },
+    { name: "names of other than ASCII characters, and a # inside a line", policy: `witness K ${one}\nwitness \u212a ${two} https://witness.example/#two\ngroup 两个 2 K \u212a\nquorum 两个\n`, logs: [], witnesses: ["K", "\u212a"], quorum: [{ cosigned: ["K"], met: false }, { cosigned: ["K", "\u212a"], met: true }] },
     { name: "groups of groups", policy: nested, logs: [], witnesses: ["one", "two"], quorum: [{ cosigned: ["two"], met: false }, { cosigned: ["one", "two"], met: true }] },
   ],
   invalid: [
@@ -49,6 +56,12 @@ export const policyVectors = {
     wrong("a witness named none", "quorum none has a meaning", `witness none ${one}\nquorum none\n`),
     wrong("one key under two names", "it would count twice", `witness a ${one}\nwitness b ${renamed(witnessKey, "witness.example/another")}\ngroup g all a b\nquorum g\n`),
     wrong("a witness with a log's kind of key", "type 0x04", `witness w ${retyped(witnessKey, 1)}\nquorum w\n`),
+    wrong("a witness with a key of a type that is no cosignature", "type 0x04 or 0x06", `witness w ${retyped(witnessKey, 2)}\nquorum w\n`),
+    wrong("one ML-DSA-44 key under two names", "it would count twice", `witness a ${latticeKey.vkey}\nwitness b ${latticeKey.vkey}\ngroup g all a b\nquorum g\n`),
+    wrong("a log twice", "one line for one key", `log ${logKey.vkey}\nlog ${logKey.vkey}\nquorum none\n`),
+    wrong("none as a member of a group", "it means nothing there", `witness w ${one}\ngroup g any w none\nquorum g\n`),
+    wrong("a group that is its own member", "not defined above", `witness w ${one}\ngroup g any w g\nquorum g\n`),
+    wrong("other white space than space and tab", "no such character parts items", `witness\u00a0w ${one}\nquorum none\n`),
     wrong("a log with a witness's kind of key", "type 0x01", `log ${one}\nquorum none\n`),
     wrong("a key id of another key", "not a vkey", `log ${logKey.vkey.replace(/\+[0-9a-f]{8}\+/, "+00000000+")}\nquorum none\n`),
     wrong("two URLs", "at most one", `log ${logKey.vkey} https://a.example https://b.example\nquorum none\n`),

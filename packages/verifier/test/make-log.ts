@@ -1,12 +1,20 @@
 // Builds small, real logs in memory: sealed entries, a signed and cosigned checkpoint, evidence and receipts. It seals and signs with
 // Node's crypto, not with the code that verifies. Everything follows from `seed`, so a failing test fails again.
-import { createCipheriv, createHash, createPrivateKey, hkdfSync, sign, type KeyObject } from "node:crypto";
+import {
+  createCipheriv,
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  hkdfSync,
+  sign,
+  type KeyObject,
+} from "node:crypto";
 import { fromHex, toBase64, toHex, utf8 } from "../src/bytes.ts";
 import { formatEvidence, type Evidence, type Opened } from "../src/evidence/format.ts";
 import { formatReceiptFile, receiptText } from "../src/evidence/receipt.ts";
 import type { Ask } from "../src/evidence/report.ts";
 import { formatCheckpoint } from "../src/note/checkpoint.ts";
-import { cosignedMessage } from "../src/note/cosignature.ts";
+import { cosignedMessage, subtreeMessage } from "../src/note/cosignature.ts";
 import { formatNote, formatVkey, keyIdOf, type NoteSignature } from "../src/note/note.ts";
 import { hashedForm, slotDigest, slotSalts } from "../src/payload/commitment.ts";
 import { rowsRoot } from "../src/payload/rows.ts";
@@ -27,31 +35,35 @@ export interface Signer {
   sign(noteText: string, timestamp?: number): Omit<NoteSignature, "line">;
 }
 
-/** An Ed25519 key from a seed text; a witness's key has type 0x04. */
-export function makeSigner(name: string, seed: string, type: 0x01 | 0x04 = 0x01): Signer {
-  const key = privateKey(seed);
-  const publicKey = new Uint8Array(Buffer.from(key.export({ format: "jwk" }).x ?? "", "base64url"));
+/** A key from a seed text: Ed25519, of type 0x04 for a witness, or ML-DSA-44 (0x06). */
+export function makeSigner(name: string, seed: string, type: 0x01 | 0x04 | 0x06 = 0x01): Signer {
+  const key = privateKey(seed, type);
+  const spki = createPublicKey(key).export({ format: "der", type: "spki" });
+  const publicKey = new Uint8Array(spki.subarray(type === 0x06 ? -1312 : -32));
   return {
     name,
     publicKey,
     vkey: formatVkey({ name, type, publicKey }),
     sign(noteText, timestamp = SEEN_AT) {
       const keyId = keyIdOf(name, type, publicKey);
-      if (type === 0x01) return { name, keyId, signature: ed25519(key, utf8(noteText)) };
+      if (type === 0x01) return { name, keyId, signature: signed(key, utf8(noteText)) };
       const stamp = Buffer.alloc(8);
       stamp.writeBigUInt64BE(BigInt(timestamp));
-      const signature = ed25519(key, cosignedMessage(timestamp, noteText));
+      const subtree = type === 0x06 ? subtreeMessage(name, timestamp, noteText) : undefined;
+      const signature = signed(key, subtree ?? cosignedMessage(timestamp, noteText));
       return { name, keyId, signature: new Uint8Array(Buffer.concat([stamp, signature])) };
     },
   };
 }
 
-function privateKey(seed: string): KeyObject {
-  const der = Buffer.concat([Buffer.from("302e020100300506032b657004220420", "hex"), sha256(utf8(seed))]);
+/** PKCS #8 around a seed of 32 bytes: RFC 8410 §7, RFC 9881 §6. */
+function privateKey(seed: string, type: number): KeyObject {
+  const head = type === 0x06 ? "3034020100300b060960864801650304031104228020" : "302e020100300506032b657004220420";
+  const der = Buffer.concat([Buffer.from(head, "hex"), sha256(utf8(seed))]);
   return createPrivateKey({ key: der, format: "der", type: "pkcs8" });
 }
 
-function ed25519(key: KeyObject, message: Uint8Array): Uint8Array {
+function signed(key: KeyObject, message: Uint8Array): Uint8Array {
   return new Uint8Array(sign(null, message, key));
 }
 

@@ -29,32 +29,25 @@ export interface Pages {
 
 /** Builds both pages in memory: the same bytes from the same sources, wherever they lie. Needs esbuild. */
 export function bundlePages(): Pages {
-  const columns = (english: Table, zh: Table, de: Table): string =>
-    [zh, de].map((one) => JSON.stringify(columnOf(english, one))).join(",");
-  // No page shows the audit of a whole log: those sentences stay out.
-  const audit = Object.keys(ENGLISH).filter((code) => code.startsWith("audit/"));
-  const none = Object.fromEntries(audit.map((code) => [code, ""]));
-  const sentences = `useSentences(${columns(ENGLISH, { ...sentencesZh, ...none }, { ...sentencesDe, ...none })});`;
+  const text = JSON.stringify;
+  const words = (english: Table, zh: Table, de: Table): string =>
+    `useWords(${text(Object.keys(english).join("\n"))},
+      { en: ${text(columnOf(english))}, zh: ${text(columnOf(english, zh))}, de: ${text(columnOf(english, de))} });`;
+  const sentences = `useSentences(${text(columnOf(ENGLISH, sentencesZh))}, ${text(columnOf(ENGLISH, sentencesDe))});`;
+  const script = (folder: string, said: string): string => `import { useWords } from "./i18n/lang.ts";
+    import { useSentences } from "./i18n/sentence.ts";
+    import { start } from "./${folder}/main.ts";
+    ${said} ${sentences} start();`;
   const verifyHtml = page({
     template: VERIFY_TEMPLATE,
-    script: `import { en } from "./i18n/en.ts";
-      import { useWords } from "./i18n/lang.ts";
-      import { useSentences } from "./i18n/sentence.ts";
-      import { start } from "./verify/main.ts";
-      useWords(en, ${columns(en, zh, de)}); ${sentences} start();`,
+    script: script("verify", words(en, zh, de)),
     styles: ["style/base.css", "style/verify.css"],
     connect: [],
   });
   if (verifyHtml.split(PLACE).length !== 2) throw new Error(`verify.html must hold ${PLACE} once`);
   const indexHtml = page({
     template: INDEX_TEMPLATE,
-    script: `import { en } from "./i18n/en.ts";
-      import { homeEn } from "./i18n/home-en.ts";
-      import { useWords } from "./i18n/lang.ts";
-      import { useSentences } from "./i18n/sentence.ts";
-      import { start } from "./explorer/main.ts";
-      useWords({ ...en, ...homeEn }, ${columns({ ...en, ...homeEn }, { ...zh, ...homeZh }, { ...de, ...homeDe })});
-      ${sentences} start();`,
+    script: script("explorer", words({ ...en, ...homeEn }, { ...zh, ...homeZh }, { ...de, ...homeDe })),
     styles: ["style/base.css", "style/explorer.css"],
     connect: ["connect-src 'self'"],
   });
@@ -90,12 +83,15 @@ function page(parts: Parts): string {
       tsconfigRaw: {},
     }),
   ).trimEnd();
-  const style = esbuild
+  const minified = esbuild
     .transformSync(parts.styles.map((path) => readFileSync(here(path), "utf8")).join("\n"), {
       ...common,
       loader: "css",
     })
     .code.trimEnd();
+  // Custom properties are names like those of the script, which its minifier has shortened.
+  const names = [...new Set(minified.match(/--[a-z][a-z-]*(?=:)/g))];
+  const style = minified.replace(/--[a-z][a-z-]*/g, (name) => `--${names.indexOf(name).toString(36)}`);
   // Either would end the element early or turn what follows into script (HTML §13.2.5.17 ff.).
   if (/<!--|<\/?script/i.test(script)) throw new Error("the script holds markup of a script");
   if (/<\/style/i.test(style)) throw new Error("the style holds markup of a style");

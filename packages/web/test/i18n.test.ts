@@ -29,6 +29,10 @@ describe.each(tables)("%s", (_, english: Record<string, string>, words: Record<s
       expect(placeholders(words[code] ?? ""), code).toEqual(placeholders(text));
     }
   });
+  it("has one line for each", () => {
+    expect(Object.values(words).filter((text) => text.includes("\n"))).toEqual([]);
+    expect(columnOf(english, words).split("\n")).toHaveLength(Object.keys(english).length);
+  });
   it("is in that language", () => {
     if (look === undefined) return;
     for (const [code, text] of Object.entries(words)) {
@@ -39,11 +43,12 @@ describe.each(tables)("%s", (_, english: Record<string, string>, words: Record<s
 });
 
 describe("the page's words", () => {
-  useWords(
-    { ...en, ...homeEn },
-    columnOf({ ...en, ...homeEn }, { ...zh, ...homeZh }),
-    columnOf({ ...en, ...homeEn }, { ...de, ...homeDe }),
-  );
+  const english = { ...en, ...homeEn };
+  useWords(Object.keys(english).join("\n"), {
+    en: columnOf(english),
+    zh: columnOf(english, { ...zh, ...homeZh }),
+    de: columnOf(english, { ...de, ...homeDe }),
+  });
   useSentences(columnOf(ENGLISH, sentencesZh), columnOf(ENGLISH, sentencesDe));
 
   it.each([...CHECKS.map((name) => `check.${name}`), ...QUESTIONS.map((ask) => `ask.${ask}`), "ask.lineage"])(

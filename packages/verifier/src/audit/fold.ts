@@ -3,7 +3,7 @@ import { Bug, VerifyError } from "../errors.ts";
 import { wrong } from "../evidence/checks/references.ts";
 import { createFindings, exitOf } from "../evidence/findings.ts";
 import type { CheckName, Coverage, Finding, Report, Verdict } from "../evidence/report.ts";
-import type { SentenceCode, Values } from "../evidence/sentences.ts";
+import { ENGLISH, type SentenceCode, type Values } from "../evidence/sentences.ts";
 import type { JsonObject } from "../statement/canonical.ts";
 import { hourMs, parseEntry, parseOuter, UNKNOWN_CODES, type Entry, type Outer } from "../statement/entry.ts";
 import { PREDICATES } from "../statement/predicates.ts";
@@ -11,6 +11,7 @@ import type { Reference } from "../statement/schema.ts";
 import { EMPTY_ROOT, leafHash, nodeHash, type LeafHash, type Root } from "../tlog/merkle.ts";
 import { foldRange } from "../tlog/range.ts";
 import { createRecIndex } from "./rec-index.ts";
+import { AUDIT_ENGLISH } from "./sentences.ts";
 
 /** Of one kind of failure so many are told; the rest is counted. */
 const TOLD = 20;
@@ -56,7 +57,7 @@ export interface Audit {
 }
 
 export function createAudit(origin: string): Audit {
-  const findings = createFindings([]);
+  const findings = createFindings([], { ...ENGLISH, ...AUDIT_ENGLISH });
   const told = new Map<SentenceCode, number>();
   const recs = createRecIndex();
   let types = new Uint8Array(1024); // position in TYPES, by index

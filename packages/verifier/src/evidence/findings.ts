@@ -1,6 +1,6 @@
 import { VerifyError } from "../errors.ts";
 import type { Answer, CheckName, Coverage, Finding, Report, Verdict } from "./report.ts";
-import { sentence, type SentenceCode, type Values } from "./sentences.ts";
+import { ENGLISH, sentence, type SentenceCode, type Templates, type Values } from "./sentences.ts";
 
 /** Required unless the caller says more (formats §3). */
 const ALWAYS_REQUIRED: readonly CheckName[] = ["format", "log signature", "inclusion", "opening", "row"];
@@ -8,62 +8,54 @@ export const THESE_ENTRIES: Coverage = { kind: "entries" };
 /** Values come from the file; nobody needs more of one in a sentence. */
 const MAX_VALUE = 200;
 
-/** Where checks put what they saw. Each method returns the position of the new finding. */
-export interface Findings {
-  readonly list: readonly Finding[];
-  /** "unknown" until a trusted key has verified: until then `pass` says "not checked", since nothing is confirmed by a stranger's word. */
-  signer: Report["signer"];
-  pass(check: CheckName, code: SentenceCode, values?: Values, coverage?: Coverage): number;
-  notChecked(check: CheckName, code: SentenceCode, values?: Values, how?: string): number;
-  fail(check: CheckName, code: SentenceCode, values?: Values): number;
-  /** What the caller requires by name, and the file has nothing for. */
-  absent(required: readonly CheckName[]): void;
-  /** `fail` with the code and detail of a `VerifyError`; anything else is thrown on, since it is a defect of ours. */
-  refute(check: CheckName, code: SentenceCode, values: Values, error: unknown): number;
-}
+/** Where checks put what they saw. Each method but `absent` returns the position of the new finding. */
+export type Findings = ReturnType<typeof createFindings>;
 
-export function createFindings(required: readonly CheckName[]): Findings {
+export function createFindings(required: readonly CheckName[], templates: Templates = ENGLISH) {
   const list: Finding[] = [];
-  const add = (
-    check: CheckName,
-    verdict: Verdict,
-    code: SentenceCode,
-    given: Values,
-    coverage: Coverage,
-    how?: string,
-  ) => {
-    const values = Object.fromEntries(
-      Object.entries(given).map(([name, value]) => [name, typeof value === "string" ? clip(value) : value]),
-    );
+  type Kind = readonly [CheckName, Verdict, SentenceCode];
+  const add = ([check, verdict, code]: Kind, given: Values, coverage = THESE_ENTRIES, how?: string): number => {
+    const clipped = Object.entries(given).map(([name, value]) => [
+      name,
+      typeof value === "string" ? clip(value) : value,
+    ]);
+    const values = Object.fromEntries(clipped) as Values;
     list.push({
       check,
       verdict,
       required: ALWAYS_REQUIRED.includes(check) || required.includes(check),
       code,
       values,
-      sentence: sentence(code, values),
+      sentence: sentence(code, values, templates),
       coverage,
       ...(how === undefined ? {} : { how }),
     });
     return list.length - 1;
   };
-  const findings: Findings = {
-    list,
-    signer: "unknown",
-    pass(check, code, values = {}, coverage = THESE_ENTRIES) {
-      if (findings.signer === "trusted") return add(check, "pass", code, values, coverage);
-      return add(check, "not-checked", code, { ...values, signer: "unknown" }, coverage);
+  const findings = {
+    list: list as readonly Finding[],
+    /** "unknown" until a trusted key has verified: until then `pass` says "not checked", since nothing is confirmed by a stranger's word. */
+    signer: "unknown" as Report["signer"],
+    pass(check: CheckName, code: SentenceCode, values: Values = {}, coverage = THESE_ENTRIES): number {
+      if (findings.signer === "trusted") return add([check, "pass", code], values, coverage);
+      return add([check, "not-checked", code], { ...values, signer: "unknown" }, coverage);
     },
-    notChecked: (check, code, values = {}, how) => add(check, "not-checked", code, values, THESE_ENTRIES, how),
-    fail: (check, code, values = {}) => add(check, "fail", code, values, THESE_ENTRIES),
-    absent(names) {
+    notChecked(check: CheckName, code: SentenceCode, values: Values = {}, how?: string): number {
+      return add([check, "not-checked", code], values, THESE_ENTRIES, how);
+    },
+    fail(check: CheckName, code: SentenceCode, values: Values = {}): number {
+      return add([check, "fail", code], values);
+    },
+    /** What the caller requires by name, and the file has nothing for. */
+    absent(names: readonly CheckName[]): void {
       for (const name of names) {
         if (!list.some(({ check }) => check === name)) findings.notChecked(name, "require/absent", { name });
       }
     },
-    refute(check, code, values, error) {
+    /** `fail` with the code and detail of a `VerifyError`; anything else is thrown on, since it is a defect of ours. */
+    refute(check: CheckName, code: SentenceCode, values: Values, error: unknown): number {
       if (!(error instanceof VerifyError)) throw error;
-      return add(check, "fail", code, { ...values, error: error.code, detail: error.detail }, THESE_ENTRIES);
+      return add([check, "fail", code], { ...values, error: error.code, detail: error.detail });
     },
   };
   return findings;

@@ -1,5 +1,7 @@
 import { fromBase64, toBase64 } from "../bytes.ts";
 import { VerifyError } from "../errors.ts";
+import type { SlotOpening } from "../payload/commitment.ts";
+import type { RowOpening } from "../payload/rows.ts";
 import { canonicalBytes, isObject, parseCanonicalObject, type Json, type JsonObject } from "../statement/canonical.ts";
 import { anyText, anything, demand, integer, listOf, object, oneOf, type Shape } from "../statement/schema.ts";
 import { HASH_BYTES } from "../tlog/merkle.ts";
@@ -17,23 +19,9 @@ export interface EvidenceEntry {
   readonly proof: readonly Uint8Array[];
 }
 
-/** The content of one slot of an entry. `value` absent: the slot is opened as empty. */
-export interface OpenedSlot {
-  readonly index: number;
-  readonly slot: number;
-  readonly value?: Uint8Array;
-  readonly salt: Uint8Array;
-  readonly path: readonly Uint8Array[];
-}
-
-/** One row of an entry's plain payload. */
-export interface OpenedRow {
-  readonly index: number;
-  readonly row: number;
-  readonly value: Uint8Array;
-  readonly path: readonly Uint8Array[];
-}
-
+/** The content of one slot, or one row of the plain payload, of the entry at `index`. */
+export type OpenedSlot = SlotOpening & { readonly index: number };
+export type OpenedRow = RowOpening & { readonly index: number };
 export type Opened = OpenedSlot | OpenedRow;
 
 /** `spur-evidence/v1` (formats §3), read and not yet believed. */
@@ -53,9 +41,11 @@ export interface Evidence {
 }
 
 const index = integer();
-const hashes = listOf(anyText, MAX_ITEMS);
-const SLOT = object({ index, path: hashes, salt: anyText, slot: index, "value?": anyText });
-const ROW = object({ index, path: hashes, row: index, value: anyText });
+export const HASHES = listOf(anyText, MAX_ITEMS);
+const SLOT = object({ index, path: HASHES, salt: anyText, slot: index, "value?": anyText });
+const ROW = object({ index, path: HASHES, row: index, value: anyText });
+/** An entry with its place, as evidence and proofs of misbehaviour show one. */
+export const ENTRY = object({ entry: anyText, index, proof: HASHES });
 const opening: Shape = (value) => (isObject(value) && Object.hasOwn(value, "row") ? ROW : SLOT)(value);
 /** The member `opened` of evidence and of receipts. */
 export const OPENED = listOf(opening, MAX_ITEMS);
@@ -63,7 +53,7 @@ const EVIDENCE = object({
   anchors: listOf(anything, MAX_ITEMS),
   ask: oneOf(...QUESTIONS, "lineage"),
   checkpoint: anyText,
-  entries: listOf(object({ entry: anyText, index, proof: hashes }), MAX_ITEMS),
+  entries: listOf(ENTRY, MAX_ITEMS),
   format: anyText,
   log: object({ origin: anyText, vkey: anyText }),
   opened: OPENED,
@@ -72,9 +62,10 @@ const EVIDENCE = object({
 
 /** What the shapes above let through. */
 interface EvidenceJson extends Pick<Evidence, "log" | "checkpoint" | "registers" | "anchors" | "ask"> {
-  readonly entries: readonly { readonly entry: string; readonly index: number; readonly proof: readonly string[] }[];
+  readonly entries: readonly EntryJson[];
   readonly opened: readonly OpenedJson[];
 }
+export type EntryJson = { readonly entry: string; readonly index: number; readonly proof: readonly string[] };
 export type OpenedJson = { readonly index: number; readonly path: readonly string[] } & (
   | { readonly slot: number; readonly salt: string; readonly value?: string }
   | { readonly row: number; readonly value: string }
@@ -86,18 +77,18 @@ export type OpenedJson = { readonly index: number; readonly path: readonly strin
  */
 export function parseEvidence(bytes: Uint8Array): Evidence {
   const file = parseFile<EvidenceJson>(bytes, "spur-evidence/v1", EVIDENCE);
-  const entries = file.entries.map((one) => ({
-    index: one.index,
-    entry: fromBase64(one.entry),
-    proof: one.proof.map(hash),
-  }));
   const byIndex = (one: { readonly index: number }) => [one.index];
   return {
     ...{ log: file.log, checkpoint: file.checkpoint, anchors: file.anchors, ask: file.ask },
-    entries: rising(entries, byIndex, "entries"),
+    entries: rising(file.entries.map(parseShown), byIndex, "entries"),
     opened: parseOpened(file.opened),
     registers: rising(file.registers, (index) => [index], "registers"),
   };
+}
+
+/** Throws `bytes/base64`, `evidence/format`. */
+export function parseShown({ index, entry, proof }: EntryJson): EvidenceEntry {
+  return { index, entry: fromBase64(entry), proof: proof.map(parseHash) };
 }
 
 /** The outermost object of one of our files, of the format and shape that are wanted. Throws as `parseEvidence`. */
@@ -113,7 +104,7 @@ export function parseFile<T>(bytes: Uint8Array, format: string, shape: Shape): T
 /** Sorted and each place once: or a file could show two contents for one slot and leave the choice to the reader. */
 export function parseOpened(opened: readonly OpenedJson[]): Opened[] {
   const parsed = opened.map((one): Opened => {
-    const place = { index: one.index, path: one.path.map(hash) };
+    const place = { index: one.index, path: one.path.map(parseHash) };
     if ("row" in one) return { ...place, row: one.row, value: fromBase64(one.value) };
     const value = one.value === undefined ? {} : { value: fromBase64(one.value) };
     return { ...place, slot: one.slot, salt: fromBase64(one.salt), ...value };
@@ -131,7 +122,8 @@ function rising<L extends readonly unknown[]>(items: L, key: (item: L[number]) =
   return items;
 }
 
-function hash(base64: string): Uint8Array {
+/** Throws `bytes/base64`, and `evidence/format` for another length. */
+export function parseHash(base64: string): Uint8Array {
   const bytes = fromBase64(base64);
   if (bytes.length !== HASH_BYTES) throw new VerifyError("evidence/format", "not a hash");
   return bytes;

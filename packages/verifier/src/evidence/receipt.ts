@@ -1,12 +1,13 @@
 import { equalBytes, fromBase64, isSafeSize, toBase64 } from "../bytes.ts";
 import { VerifyError } from "../errors.ts";
-import { sha256 } from "../hash.ts";
-import { formatVkey, openNote, parseNote, parseVkey, TYPE_ED25519, type Note, type VerifierKey } from "../note/note.ts";
+import { demandSigner, openNote, parseNote } from "../note/note.ts";
+import { formatVkey, parseVkey, TYPE_ED25519 } from "../note/vkey.ts";
 import { canonicalBytes } from "../statement/canonical.ts";
 import { anyText, object } from "../statement/schema.ts";
 import { HASH_BYTES, type LeafHash } from "../tlog/merkle.ts";
 import type { Trust } from "../trust/trust.ts";
-import { auditCommand, entriesOf, type Checked } from "./checks/checked.ts";
+import { auditCommand, type Checked } from "./checks/checked.ts";
+import { saidOfKey, takenBack } from "./checks/keys.ts";
 import { checkSlot } from "./checks/openings.ts";
 import { createFindings, exitOf, type Findings } from "./findings.ts";
 import { OPENED, openedJson, parseFile, parseOpened, type Opened, type OpenedJson } from "./format.ts";
@@ -81,7 +82,7 @@ export function verifyReceipt(
   const findings = createFindings(["receipt", ...trust.require]);
   return reporting(bytes, findings, () => {
     const file = readFile(() => parseReceiptFile(bytes), findings);
-    const read = file && readReceipt(file, findings);
+    const read = file && readReceipt(file, trust, findings);
     if (file === undefined || read === undefined) return {};
     const { origin, rec, index, commitment } = read.receipt;
     const shown = options.evidence && checkEvidence(options.evidence, trust, options).checked;
@@ -89,7 +90,7 @@ export function verifyReceipt(
     // A signed tree is enough to contradict a receipt. To confirm one, the evidence must be all that the caller demands of evidence: a
     // quorum, say, or else it shows a tree that nobody but him was shown. Only its own question may stay open.
     const sound = log && exitOf(log.findings.list).exit === 0 ? log : undefined;
-    if (!checkSigner(read, sound, trust, findings)) return { origin };
+    checkSigner(read, sound, trust, findings);
     findings.pass("format", "format/ok");
     for (const one of file.opened) {
       if (!("slot" in one) || one.index !== index) {
@@ -106,24 +107,26 @@ export function verifyReceipt(
   }).report;
 }
 
-interface Read {
-  readonly receipt: Receipt;
-  readonly note: Note;
-  readonly hint: VerifierKey;
+type Read = ReturnType<typeof openReceipt>;
+
+/** A receipt's note and the key that is said to have signed it: it has, or this throws `receipt/…`, `note/…`, `bytes/base64`. */
+export function openReceipt(file: Pick<ReceiptFile, "note" | "vkey">) {
+  const note = parseNote(file.note);
+  const receipt = parseReceipt(note.text);
+  const hint = parseVkey(file.vkey);
+  if (hint.name !== `${receipt.origin}/receipts` || hint.type !== TYPE_ED25519)
+    throw new VerifyError("receipt/vkey", file.vkey);
+  demandSigner(note, hint, "receipt/signature");
+  return { receipt, note, hint };
 }
 
-function readReceipt(file: ReceiptFile, findings: Findings): Read | undefined {
+function readReceipt(file: ReceiptFile, trust: Trust, findings: Findings): Read | undefined {
   try {
-    const note = parseNote(file.note);
-    const receipt = parseReceipt(note.text);
-    const hint = parseVkey(file.vkey);
-    if (hint.name !== `${receipt.origin}/receipts` || hint.type !== TYPE_ED25519) {
-      throw new VerifyError("receipt/vkey", file.vkey);
-    }
-    if (openNote(note, [hint]).verified.length === 0) throw new VerifyError("receipt/signature", file.vkey);
-    if (note.signatures.length !== 1)
-      throw new VerifyError("receipt/signature", `${note.signatures.length} signature lines`);
-    return { receipt, note, hint };
+    const read = openReceipt(file);
+    // The file's own key signed. A key that the caller trusts under the same name and id, and that did not, is refuted by that.
+    if (openNote(read.note, trust.statementKeys).invalid.length > 0)
+      throw new VerifyError("receipt/signature", file.vkey);
+    return read;
   } catch (error) {
     if (error instanceof VerifyError && error.code === "receipt/version") {
       findings.notChecked("format", "format/unknown", { detail: error.detail });
@@ -135,51 +138,26 @@ function readReceipt(file: ReceiptFile, findings: Findings): Read | undefined {
   }
 }
 
-/** The key is the caller's own, or the log announced it in an entry that stands before the receipt's and has not taken it back. */
-function checkSigner(
-  { receipt, hint, note }: Read,
-  log: Checked | undefined,
-  trust: Trust,
-  findings: Findings,
-): boolean {
+/** The key is the caller's own, or the log announced it in an entry that stands before the receipt's; and has not taken it back. */
+function checkSigner({ receipt, hint }: Read, log: Checked | undefined, trust: Trust, findings: Findings): void {
   const { origin, rec, index } = receipt;
   const values = { rec, index, key: formatVkey(hint) };
-  // The file's own key signed. A key that the caller trusts under the same name and id, and that did not, is refuted by that.
-  const mine = trust.statementKeys.filter((key) => key.name === hint.name);
-  if (mine.some((key) => formatVkey(key) === values.key)) {
-    findings.signer = "trusted";
-    findings.pass("receipt", "receipt/ok", values);
-    return true;
-  }
-  if (openNote(note, mine).invalid.length > 0) {
-    findings.signer = "refuted";
-    findings.refute("receipt", "receipt/refuted", {}, new VerifyError("receipt/signature", values.key));
-    return false;
-  }
-  const digest = sha256(hint.publicKey);
-  // Only what the log says itself: a client may have brought an entry that names a key of his own.
-  const said = (log === undefined ? [] : entriesOf(log.held, "spur:key/v1")).filter(
-    ({ entry }) =>
-      entry.evidence === "observed" &&
-      entry.predicate["purpose"] === "receipts" &&
-      entry.sha256 !== undefined &&
-      equalBytes(entry.sha256, digest),
-  );
-  const [first] = said;
-  const lost = said.some(({ index: at, entry: { predicate } }) => {
-    // Retired since is no harm to this receipt; compromised is, whenever it became known.
-    return predicate["state"] === "compromised" || (predicate["state"] === "retired" && at < index);
-  });
-  if (first === undefined || first.index >= index || lost) {
+  const trusted = trust.statementKeys.some((key) => formatVkey(key) === values.key);
+  const said = log === undefined ? [] : saidOfKey(log.held, "receipts", hint);
+  const announced = said[0]?.index ?? index;
+  const back = takenBack(said);
+  if (back !== undefined && index > back.above) {
+    findings.notChecked("receipt", "key/taken-back", { ...values, at: back.at });
+  } else if (!trusted && announced >= index) {
     findings.notChecked("receipt", "receipt/unknown", values, "npx spur trust add URL");
-    return true;
+  } else {
+    findings.signer = "trusted";
+    if (trusted) return void findings.pass("receipt", "receipt/ok", values);
+    findings.pass("receipt", "receipt/announced", { ...values, announced });
+    // Whoever leaves out the entry that takes a key back must not be believed the more for it.
+    if ((log?.registers.get("keys")?.closing ?? 0) < index)
+      findings.notChecked("answer", "receipt/key-open", { announced, index }, auditCommand(origin));
   }
-  findings.signer = "trusted";
-  findings.pass("receipt", "receipt/announced", { ...values, announced: first.index });
-  // Whoever leaves out the entry that takes a key back must not be believed the more for it.
-  if ((log?.registers.get("keys")?.closing ?? 0) < index)
-    findings.notChecked("answer", "receipt/key-open", { announced: first.index, index }, auditCommand(origin));
-  return true;
 }
 
 /** Whether the log holds what was promised; only with evidence is that asked, and then it must be answered. */

@@ -1,5 +1,6 @@
 import type { JsonObject } from "../statement/canonical.ts";
-import type { SentenceCode } from "./sentences.ts";
+import type { Outer } from "../statement/entry.ts";
+import type { SentenceCode, Values } from "./sentences.ts";
 
 /** Three verdicts. Unknown is never shown as good. */
 export type Verdict = "pass" | "fail" | "not-checked";
@@ -8,7 +9,7 @@ export type Verdict = "pass" | "fail" | "not-checked";
 export const CHECKS = [
   "format", // the file parses, re-encodes to the same bytes, has a known version
   "log signature", // the checkpoint is signed by a key that the caller trusts
-  "signature line", // a line of the checkpoint that no trusted key verifies
+  "signature line", // a witness's line of the checkpoint, or one that no trusted key verifies
   "witnesses", // quorum of the caller's policy
   "entry", // an entry parses and fits its predicate
   "inclusion", // an entry stands in the tree of the checkpoint
@@ -22,6 +23,8 @@ export const CHECKS = [
   "anchor",
   "receipt",
   "claim", // what a client reported or imported: was claimed, unchanged
+  "successor", // the log goes on in another one, or goes on from one
+  "misbehaviour", // a log's key has signed what excludes each other
   "answer", // what a question needs: a decision, a removal, a source, …
 ] as const;
 export type CheckName = (typeof CHECKS)[number];
@@ -32,18 +35,22 @@ export type Coverage =
   | { readonly kind: "register"; readonly name: string; readonly to: number }
   | { readonly kind: "log"; readonly size: number };
 
+/** What is said, in every language. */
+export interface Said {
+  /** Names the sentence. Of a finding that fails, `values.error` is the error code and `values.detail` what led to it. */
+  readonly code: SentenceCode;
+  /** Values of the sentence: entry index, slot, register, key name, predicate type, … */
+  readonly values: Values;
+  /** The sentence in English. */
+  readonly sentence: string;
+}
+
 /** One thing that was looked at. */
-export interface Finding {
+export interface Finding extends Said {
   readonly check: CheckName;
   readonly verdict: Verdict;
   /** Counts for the exit code: exit 2 if a required check is not checked. */
   readonly required: boolean;
-  /** Names the sentence, in every language. On "fail", `values.error` is the error code and `values.detail` what led to it. */
-  readonly code: SentenceCode;
-  /** Values of the sentence: entry index, slot, register, key name, predicate type, … */
-  readonly values: { readonly [name: string]: string | number };
-  /** The sentence in English. */
-  readonly sentence: string;
   readonly coverage: Coverage;
   /** On "not-checked": the command that would check it. */
   readonly how?: string;
@@ -58,12 +65,9 @@ export type Ask = Question | "lineage";
 export type QuestionState = "refuted" | "proven" | "recorded" | "not-checked" | "not-recorded";
 
 /** A question as the verifier answers it from the entries it has checked. It reads no answer from the file. */
-export interface Answer {
+export interface Answer extends Said {
   readonly ask: Ask;
   readonly state: QuestionState;
-  readonly code: SentenceCode;
-  readonly values: { readonly [name: string]: string | number };
-  readonly sentence: string;
   readonly coverage: Coverage;
   /** Positions in `Report.findings` that it rests on. */
   readonly findings: readonly number[];
@@ -72,14 +76,10 @@ export interface Answer {
 }
 
 /** An entry of the file, for showing. */
-export interface ShownEntry {
+export interface ShownEntry extends Pick<Outer, "rec" | "seq" | "at" | "evidence"> {
   readonly index: number;
-  readonly rec: string;
   readonly type: string;
   readonly register: string;
-  readonly seq: number;
-  readonly at: string;
-  readonly evidence: string;
   /** The public part of the statement. */
   readonly predicate: JsonObject;
   /** What it refers to; whether such an edge holds says the "reference" finding with its values `index` and `target`. */
@@ -93,8 +93,8 @@ export interface ShownEntry {
   }[];
 }
 
-/** What the verifier says of one file. */
-export interface Report {
+/** What the verifier says of one file, in one sentence and in full. */
+export interface Report extends Said {
   readonly format: "spur-report/v1";
   /** SHA-256 of the file, hex. Left out when reports are compared. */
   readonly file: string;
@@ -104,10 +104,6 @@ export interface Report {
   readonly verdict: Verdict;
   /** 0 verified, 1 refuted, 2 could not check. */
   readonly exit: 0 | 1 | 2;
-  /** The one sentence. */
-  readonly sentence: string;
-  readonly code: SentenceCode;
-  readonly values: { readonly [name: string]: string | number };
   readonly findings: readonly Finding[];
   /** The asked question first, then the rest of the nine and the lineage, from what the file shows ("not-recorded" where it has nothing). */
   readonly answers: readonly Answer[];

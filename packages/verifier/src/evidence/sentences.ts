@@ -1,3 +1,5 @@
+import type { AUDIT_ENGLISH } from "../audit/sentences.ts";
+
 /**
  * Every sentence of a report in English, by its stable code. `{x}` stands for a value, `{x:word}` for a value that is itself one of the
  * words at the end. A page in another language brings a table with the same codes.
@@ -11,6 +13,12 @@ export const ENGLISH = {
   "log-signature/unknown":
     "The checkpoint of {origin} at size {size} is signed by {key}, a key that you have not said you trust.",
   "signature-line/unknown": "A line of the checkpoint is signed by {key} (key ID {keyId}), of whom you trust no key.",
+  "signature-line/witness": "The witness {key} saw this checkpoint at {time}.",
+  "signature-line/type": "The signature of {key}, whom you trust, is of a type that cannot be checked here.",
+  "key/taken-back": "Entry {index} stands under {key}, a key that the log took back in entry {at}.",
+  "successor/ok": "Entry {index} ties this log to {origin}, which you trust, at size {size}: one goes on in the other.",
+  "successor/unknown":
+    "Entry {index} ties this log to another one (key ID {keyId}, size {size}), of which you trust no key.",
   "witnesses/ok": "Witnesses that you trust saw this checkpoint ({count}): your quorum is met.",
   "witnesses/refuted": "The cosignature of the witness {key} does not hold.",
   "witnesses/no-quorum":
@@ -72,6 +80,14 @@ export const ENGLISH = {
   "receipt/whole": "{origin} has promised in writing that {what:word} is record {rec}, entry {index} of its log.",
   "receipt/whole-kept":
     "{origin} has promised in writing that {what:word} is record {rec}, entry {index} of its log, and the log keeps the promise.",
+  "proof/whole": "The entry at hand is entry {index} of {origin}, in its tree of {size} entries.",
+  "proof/no-entry": "What stands at {index} is not in this file: hand it in to have it checked.",
+  "proof/extra": "The file carries extra data ({bytes} bytes), for which nobody vouches.",
+  "misbehaviour/fork":
+    "{key} signed histories of {origin} that exclude each other (sizes {older}, {newer}): this key equivocated or was stolen.",
+  "misbehaviour/receipt":
+    "{origin} promised another entry {index} ({receipts}) than its log holds ({key}): a key equivocated or was stolen.",
+  "misbehaviour/nothing": "This file convicts nobody ({error}: {detail}).",
   "q5/decision":
     "Entry {decision} decides on the answer in entry {index}: {verdict:word} by {actor:word}, policy version {version}.",
   "q5/no-decision": "The file shows no decision on the answer in entry {index}.",
@@ -131,22 +147,6 @@ export const ENGLISH = {
   "report/incomplete": "Not verified: checks that are required could not be made ({count}).",
   "report/no-answer": "What this file shows is genuine, but it holds no records for the question it was made for.",
   "report/defect": "The verifier itself failed on this file ({detail}); that says nothing about the file.",
-  "audit/entries": "Every entry is a well-formed record (entries: {count}).",
-  "audit/root": "The entries give exactly the root that was signed for size {size}.",
-  "audit/root-refuted": "The entries do not give the root that was signed for size {size}.",
-  "audit/short": "Of {size} entries, {count} were audited.",
-  "audit/references": "Every reference leads to the record it means (references: {count}).",
-  "audit/registers":
-    "Every register is numbered without a gap (registers: {count}), and every closing agrees (closings: {closings}).",
-  "audit/hours": "The recorded hours never run backwards by more than one.",
-  "audit/hour": "Entry {index} says {at}, but an earlier entry said {before}.",
-  "audit/withheld": "Entries are withheld, as the log itself says ({count}): what they hold is not checked.",
-  "audit/withheld-silently": "Entry {index} is withheld, and no removal in the log says so.",
-  "audit/unknown": "Entries are of a kind that this version does not know ({count}): what they say is not checked.",
-  "audit/removals-open": "Removals are ordered and not completed ({count}), the first in entry {index}.",
-  "audit/second-order": "Entry {index} orders a removal while the one that entry {other} ordered is still open.",
-  "audit/order": "Entry {index} ends a removal that was not ordered for this record, or has ended already.",
-  "audit/more": "There are more findings like these ({count}).",
   "note/untrusted": "(Signer unknown: this holds within the file only.)",
   "word/released": "let through",
   "word/withheld": "held back",
@@ -171,9 +171,11 @@ export const ENGLISH = {
   "word/not-shown": "a content that is not shown",
 } as const;
 
-export type SentenceCode = keyof typeof ENGLISH;
-export type Templates = Readonly<Record<SentenceCode, string>>;
+export type SentenceCode = keyof typeof ENGLISH | keyof typeof AUDIT_ENGLISH;
+export type Templates = { readonly [code in SentenceCode]?: string };
 export type Values = Readonly<Record<string, string | number>>;
+/** A sentence that is still to be written. */
+export type Phrase = readonly [SentenceCode, Values];
 
 /** What is not seen or turns a line around: a name that a stranger chose must not look like another, nor move a terminal's cursor. */
 const HIDDEN = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
@@ -181,9 +183,12 @@ const escaped = (character: string) => `\\u{${character.codePointAt(0)?.toString
 
 /** The sentence of a finding, an answer or a report. `values.signer` = "unknown" adds that nothing outside the file stands behind it. */
 export function sentence(code: SentenceCode, values: Values, templates: Templates = ENGLISH): string {
-  const text = templates[code].replace(/\{([a-zA-Z]+)(:word)?\}/g, (_, name: string, word: string | undefined) => {
-    const value = String(values[name] ?? "?");
-    return (word && templates[`word/${value}` as SentenceCode]) ?? value.replace(HIDDEN, escaped);
-  });
+  const text = (templates[code] ?? code).replace(
+    /\{([a-zA-Z]+)(:word)?\}/g,
+    (_, name: string, word: string | undefined) => {
+      const value = String(values[name] ?? "?");
+      return (word && templates[`word/${value}` as SentenceCode]) ?? value.replace(HIDDEN, escaped);
+    },
+  );
   return values["signer"] === "unknown" ? `${text} ${templates["note/untrusted"]}` : text;
 }

@@ -8,14 +8,15 @@ import type { Checked, Held } from "./checks/checked.ts";
 import { checkCheckpoint } from "./checks/checkpoint.ts";
 import { checkEnvelopes } from "./checks/dsse.ts";
 import { checkEntries } from "./checks/entries.ts";
+import { checkLogKey, checkSuccessors } from "./checks/keys.ts";
 import { checkOpenings, type Shown } from "./checks/openings.ts";
 import { checkReferences } from "./checks/references.ts";
 import { checkRegisters } from "./checks/registers.ts";
-import { checkTime } from "./checks/time.ts";
+import { checkAge, checkHours } from "./checks/time.ts";
 import { createFindings, exitOf, type Findings } from "./findings.ts";
 import { parseEvidence } from "./format.ts";
 import type { Answer, CheckName, Report, ShownEntry } from "./report.ts";
-import { sentence, type SentenceCode, type Values } from "./sentences.ts";
+import { sentence, type Phrase } from "./sentences.ts";
 
 export interface VerifyOptions {
   /** The caller's clock, in milliseconds since 1970; without it no age is judged. */
@@ -23,10 +24,7 @@ export interface VerifyOptions {
 }
 
 /** A report, and what was checked on the way; `checked` is absent where the file could not be read that far. */
-export interface Verified {
-  readonly report: Report;
-  readonly checked?: Checked;
-}
+type Verified = { readonly report: Report; readonly checked?: Checked };
 
 /** Verifies an evidence file under what the caller trusts. Never throws: a hostile file gives a report that says so. */
 export function verifyEvidence(bytes: Uint8Array, trust: Trust, options: VerifyOptions = {}): Report {
@@ -35,25 +33,24 @@ export function verifyEvidence(bytes: Uint8Array, trust: Trust, options: VerifyO
 
 /** `verifyEvidence`, for a caller that checks something else against the same entries. */
 export function checkEvidence(bytes: Uint8Array, trust: Trust, options: VerifyOptions = {}): Verified {
-  // What the caller's own file demands is required of the evidence, though formats §3 does not require it of everybody's.
-  const required: CheckName[] = [...trust.require];
-  if (trust.policy.quorum !== undefined) required.push("witnesses");
-  if (trust.maxAgeHours !== undefined) required.push("time");
-  const findings = createFindings(required);
+  const findings = createFindings(requiredBy(trust));
   return reporting(bytes, findings, () => {
     const evidence = readFile(() => parseEvidence(bytes), findings);
     if (evidence === undefined) return {};
-    const checkpoint = checkCheckpoint(evidence, trust, findings);
+    const checkpoint = checkCheckpoint(evidence.checkpoint, evidence.log, trust, findings);
     if (checkpoint === undefined) return {};
     // After the signature, since nothing passes under a stranger's.
     findings.pass("format", "format/ok");
     const { origin, size } = checkpoint;
     const held = checkEntries(evidence, checkpoint, findings);
     const shown = checkOpenings(evidence.opened, held, findings);
+    checkLogKey(held, checkpoint.key, findings);
+    checkSuccessors(held, trust, findings);
     checkEnvelopes(held, trust.statementKeys, findings);
     const edges = checkReferences(held, origin, findings);
     const registers = checkRegisters(evidence, held, { origin, size }, findings);
-    checkTime(held, checkpoint.seenAt, trust, options.nowMs, findings);
+    checkHours(held, checkpoint.seenAt, findings);
+    checkAge(checkpoint.seenAt, trust, options.nowMs, findings);
     const count = evidence.anchors.length;
     if (count > 0)
       findings.notChecked("anchor", "anchor/unknown", {
@@ -65,6 +62,11 @@ export function checkEvidence(bytes: Uint8Array, trust: Trust, options: VerifyOp
     findings.absent(trust.require);
     return { checked, answers, origin, size, entries: [...held.values()].flatMap((one) => show(one, shown)) };
   });
+}
+
+/** What the caller's own trust demands of a checkpoint, though formats §3 does not require it of everybody's. */
+export function requiredBy({ require, policy, maxAgeHours }: Trust): CheckName[] {
+  return [...require, ...(policy.quorum ? ["witnesses" as const] : []), ...(maxAgeHours ? ["time" as const] : [])];
 }
 
 /** Only "the file is of another version" is not checked; whatever else keeps it from being read contradicts the format it claims. */
@@ -90,7 +92,7 @@ interface Seen {
   readonly size?: number;
   readonly entries?: readonly ShownEntry[];
   /** The one sentence if all is well and no question is asked. */
-  readonly whole?: readonly [SentenceCode, Values];
+  readonly whole?: Phrase;
 }
 
 /** Runs the checks and makes the report. What a check throws beyond findings is a defect of ours, and is told as one. */
@@ -122,11 +124,9 @@ export function reporting(bytes: Uint8Array, findings: Findings, run: () => Seen
 }
 
 /** The one sentence: what must not be relied on first, then what the file was made to answer. */
-function headline(
-  findings: Findings,
-  asked: Answer | undefined,
-  whole: Seen["whole"],
-): readonly [SentenceCode, Values] {
+function headline(findings: Findings, asked: Answer | undefined, whole: Phrase | undefined): Phrase {
+  const charge = findings.list.find(({ check }) => check === "misbehaviour");
+  if (charge !== undefined) return [charge.code, charge.values];
   const failed = findings.list.filter(({ verdict }) => verdict === "fail").length;
   if (failed > 0) return ["report/refuted", { count: failed }];
   const defect = findings.list.find(({ code }) => code === "report/defect" || code === "format/unknown");

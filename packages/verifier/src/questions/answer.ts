@@ -1,7 +1,7 @@
 import type { Checked } from "../evidence/checks/checked.ts";
 import { QUESTIONS, type Answer, type Ask } from "../evidence/report.ts";
 import { answerLineage } from "./lineage.ts";
-import { answerOther } from "./other.ts";
+import { notRecorded } from "./conclude.ts";
 import { answerQ5 } from "./q5.ts";
 import { answerQ8 } from "./q8.ts";
 
@@ -16,5 +16,6 @@ function answer(ask: Ask, checked: Checked): Answer {
   if (ask === "Q5") return answerQ5(checked);
   if (ask === "Q8") return answerQ8(checked);
   if (ask === "lineage") return answerLineage(checked);
-  return answerOther(ask);
+  // The other questions have no record yet. They are listed all the same, since silence is not an answer.
+  return notRecorded(ask);
 }

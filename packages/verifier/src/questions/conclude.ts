@@ -1,17 +1,17 @@
 import type { Checked, Held } from "../evidence/checks/checked.ts";
 import { THESE_ENTRIES } from "../evidence/findings.ts";
 import type { Answer, Ask, Coverage } from "../evidence/report.ts";
-import { sentence, type SentenceCode, type Values } from "../evidence/sentences.ts";
+import { sentence, type Phrase, type SentenceCode, type Values } from "../evidence/sentences.ts";
 
 /** What a question found: the findings it needs and the entries it walked, in reading order. */
 export interface Walked {
   readonly needed: readonly number[];
   readonly trace: readonly number[];
   /** The sentence if all that is needed holds, and how far that reaches. */
-  readonly whole: readonly [SentenceCode, Values];
+  readonly whole: Phrase;
   readonly coverage?: Coverage;
   /** The sentence if something that is needed cannot be checked. */
-  readonly open: readonly [SentenceCode, Values];
+  readonly open: Phrase;
 }
 
 /** The state of a question by the rule of formats §3, from the verdicts of the findings it needs and the levels of the entries it walked. */

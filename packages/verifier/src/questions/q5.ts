@@ -1,6 +1,6 @@
 import { auditCommand, entriesOf, type Checked, type CompleteRegister, type Edge } from "../evidence/checks/checked.ts";
 import type { Answer } from "../evidence/report.ts";
-import type { SentenceCode, Values } from "../evidence/sentences.ts";
+import type { Phrase } from "../evidence/sentences.ts";
 import { isObject } from "../statement/canonical.ts";
 import { conclude, notRecorded, type Walked } from "./conclude.ts";
 
@@ -22,7 +22,7 @@ export function answerQ5(checked: Checked): Answer {
 
 function walkOutput(checked: Checked, index: number): Walked {
   const { findings, held, origin } = checked;
-  const open: readonly [SentenceCode, Values] = ["q5/incomplete", { index, origin }];
+  const open: Phrase = ["q5/incomplete", { index, origin }];
   const decisions = edgesTo(checked, index, "output", "spur:decision/v1");
   const removal = checkRemoval(checked, index);
   // What a later entry decides replaces what an earlier one did.

@@ -3,20 +3,8 @@ import { VerifyError } from "../errors.ts";
 import { isObject, parseCanonicalObject, type Json, type JsonObject } from "./canonical.ts";
 import { parseEnvelope, type Envelope } from "./dsse.ts";
 import { PREDICATES } from "./predicates.ts";
-import {
-  anyText,
-  anything,
-  demand,
-  digest,
-  integer,
-  listOf,
-  matching,
-  object,
-  oneOf,
-  recId,
-  referencesIn,
-  type Reference,
-} from "./schema.ts";
+import { anyText, anything, demand, digest, integer, listOf, matching, object, oneOf, recId } from "./schema.ts";
+import type { Reference } from "./schema.ts";
 
 /** The longest entry, in bytes: a C2SP bundle holds a u16 length. */
 export const MAX_ENTRY_BYTES = 65_535;
@@ -213,4 +201,18 @@ function readStatement(json: Json, outer: Outer): Omit<Entry, keyof Outer> {
     ...(sha256 === undefined ? {} : { sha256: fromHex(sha256) }),
     ...(rowsRoot === undefined ? {} : { rowsRoot: fromHex(rowsRoot) }),
   };
+}
+
+/** Every reference inside a predicate of a known shape, with the member it stands under ("sources", "order", …). */
+export function referencesIn(predicate: JsonObject): { role: string; target: Reference }[] {
+  const found: { role: string; target: Reference }[] = [];
+  const walk = (value: Json, role: string): void => {
+    if (typeof value !== "object" || value === null) return;
+    if (Array.isArray(value)) for (const item of value) walk(item as Json, role);
+    // No shape of ours but a reference has a member of this name.
+    else if (Object.hasOwn(value, "rec")) found.push({ role, target: value as unknown as Reference });
+    else for (const name of Object.keys(value)) walk((value as JsonObject)[name] as Json, name);
+  };
+  walk(predicate, "");
+  return found;
 }

@@ -1,5 +1,5 @@
 import { VerifyError } from "../errors.ts";
-import { isObject, type Json, type JsonObject } from "./canonical.ts";
+import { isObject, type Json } from "./canonical.ts";
 
 /** What is wrong with a value: the path inside it and what was wanted there, as ".last[2].seq: …"; undefined if it has the shape. */
 export type Shape = (value: Json) => string | undefined;
@@ -84,17 +84,3 @@ export interface Reference {
 
 /** A reference `{"index":…,"rec":…}`. What type that entry has is judged where the edge is followed. */
 export const reference = object({ index: integer(), rec: recId });
-
-/** Every reference inside a predicate of a known shape, with the member it stands under ("sources", "order", …). */
-export function referencesIn(predicate: JsonObject): { role: string; target: Reference }[] {
-  const found: { role: string; target: Reference }[] = [];
-  const walk = (value: Json, role: string): void => {
-    if (typeof value !== "object" || value === null) return;
-    if (Array.isArray(value)) for (const item of value) walk(item as Json, role);
-    // No shape of ours but a reference has a member of this name.
-    else if (Object.hasOwn(value, "rec")) found.push({ role, target: value as unknown as Reference });
-    else for (const name of Object.keys(value)) walk((value as JsonObject)[name] as Json, name);
-  };
-  walk(predicate, "");
-  return found;
-}

@@ -109,36 +109,41 @@ export function verifyConsistency(
   root2: Uint8Array,
   proof: readonly Uint8Array[],
 ): void {
-  checkSize(size1);
-  checkSize(size2);
   checkOrder(size1, size2);
-  let hash1 = root1;
-  let hash2 = root1;
-  if (size1 === size2) {
-    checkLength(proof, 0); // and nothing is hashed: the roots are equal or not, whatever they are
-  } else {
-    // Up from the last entry of the small tree to the root of the largest complete subtree that it closes: the proof begins there.
-    let at = size1 - 1;
-    let last = size2 - 1;
-    for (; at % 2 === 1; at = half(at)) last = half(last);
-    const sides = siblingSides(at, last);
-    // If that subtree is the whole small tree (2^k entries), the verifier knows its hash, and the proof leaves it out.
-    const seedInProof = at !== 0;
-    checkLength(proof, sides.length + (seedInProof ? 1 : 0));
-    checkHashes([root1, root2, ...proof]);
-    const path = seedInProof ? proof.slice(1) : proof;
-    hash1 = hash2 = (seedInProof ? proof[0] : undefined) ?? root1;
-    for (const [i, sibling] of path.entries()) {
-      if (sides[i] === "left") {
-        hash1 = nodeHash(sibling, hash1);
-        hash2 = nodeHash(sibling, hash2);
-      } else {
-        hash2 = nodeHash(hash2, sibling); // the small tree ends to the left of it
-      }
-    }
+  let [hash1, hash2] = [root1, root1];
+  // Of equal sizes nothing is hashed: the roots are equal or not, whatever they are.
+  if (size1 === size2) checkLength(proof, 0);
+  else {
+    checkHashes([root1, root2]);
+    // A small tree of 2^k entries is a subtree itself: the verifier knows its hash, and the proof leaves it out.
+    const known = size1 === 1 || splitPoint(size1) * 2 === size1;
+    [hash1, hash2] = rootsFromSubtrees(size1, size2, known ? [root1, ...proof] : proof);
   }
   if (!equalBytes(hash1, root1)) throw new VerifyError("proof/wrong-root", `${size1} to ${size2}: root of ${size1}`);
   if (!equalBytes(hash2, root2)) throw new VerifyError("proof/wrong-root", `${size1} to ${size2}: root of ${size2}`);
+}
+
+/**
+ * The roots of the trees of m and n > m entries from the subtrees that the large one falls into where the small one ends:
+ * the consistency proof of RFC 9162 §2.1.4.1, in its order, but with the small tree's own hash first where it has 2^k entries. Throws as
+ * `verifyConsistency`. Hashes that lead to a large root are those of its tree, so that no other small root can come out of them.
+ */
+export function rootsFromSubtrees(m: number, n: number, hashes: readonly Uint8Array[]): [Uint8Array, Uint8Array] {
+  checkOrder(m, n);
+  // Up from the last entry of the small tree to the root of the largest complete subtree that it closes: there the proof begins.
+  let [at, last] = [m - 1, n - 1];
+  for (; at % 2 === 1; at = half(at)) last = half(last);
+  const sides = siblingSides(at, last);
+  checkLength(hashes, sides.length + 1);
+  checkHashes(hashes);
+  let [small, large] = [hashes[0] as Uint8Array, hashes[0] as Uint8Array];
+  for (const [i, side] of sides.entries()) {
+    const sibling = hashes[i + 1] as Uint8Array;
+    // The small tree ends to the left of what stands on the right.
+    if (side === "left") small = nodeHash(sibling, small);
+    large = side === "left" ? nodeHash(sibling, large) : nodeHash(large, sibling);
+  }
+  return [small, large];
 }
 
 /** On which side the sibling stands, from node `at` up to the root, where `last` is the last node of the level. */
@@ -163,8 +168,6 @@ export function inclusionRanges(index: number, size: number): Range[] {
 
 /** For each hash of the consistency proof from size m to n, in proof order, the entries that it hashes. Throws `proof/order`, `proof/empty-tree`. */
 export function consistencyRanges(m: number, n: number): Range[] {
-  checkSize(m);
-  checkSize(n);
   checkOrder(m, n);
   const { siblings, stop } = descend(m - 1, n, (_, end) => end === m);
   // A subtree that begins at 0 is the small tree itself.
@@ -208,6 +211,8 @@ function checkSize(size: number): void {
 }
 
 function checkOrder(small: number, large: number): void {
+  checkSize(small);
+  checkSize(large);
   if (small > large) throw new VerifyError("proof/order", `${small} is larger than ${large}`);
   if (small === 0) throw new VerifyError("proof/empty-tree", `from 0 to ${large}`);
 }

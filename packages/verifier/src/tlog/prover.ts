@@ -7,22 +7,14 @@ import { parseHashTile, subtreeRoot, TILE_WIDTH, tileWidth, type Tile } from "./
 /** A tile spans 8 levels of the binary tree. */
 const TILE_LEVELS = 8;
 
-export interface Prover {
-  /** The hash of the complete subtree over entries [index·2^level, (index+1)·2^level). Throws `tile/range` if the tree hasn't got it. */
-  node(level: number, index: number): Promise<Uint8Array>;
-  root(atSize?: number): Promise<Root>;
-  /** Throws `proof/index`, `proof/size`. */
-  inclusion(index: number, atSize?: number): Promise<Uint8Array[]>;
-  /** From size m ≥ 1 to n. Throws `proof/order`, `proof/empty-tree`, `proof/size`. */
-  consistency(m: number, n?: number): Promise<Uint8Array[]>;
-}
+export type Prover = ReturnType<typeof createProver>;
 
 /**
  * Makes proofs for a tree of `size`, and for every smaller one, from hash tiles. `readTile` is asked for tiles with the width they have
  * in a tree of `size` and must give exactly that many hashes; where a partial tile is gone, it cuts the full one. Tiles are taken as they come:
  * what is made from wrong tiles fails in `verifyInclusion` or `verifyConsistency` against a signed root.
  */
-export function createProver(size: number, readTile: (tile: Tile) => Promise<Uint8Array>, cacheTiles = 64): Prover {
+export function createProver(size: number, readTile: (tile: Tile) => Promise<Uint8Array>, cacheTiles = 64) {
   checkWithin(size, Number.MAX_SAFE_INTEGER);
   const cache = new Map<string, Promise<Uint8Array[]>>();
 
@@ -41,6 +33,7 @@ export function createProver(size: number, readTile: (tile: Tile) => Promise<Uin
     return hashes;
   }
 
+  /** The hash of the complete subtree over entries [index·2^level, (index+1)·2^level). Throws `tile/range` if the tree hasn't got it. */
   async function node(level: number, index: number): Promise<Uint8Array> {
     const tileLevel = Math.floor(level / TILE_LEVELS);
     const span = 2 ** (level % TILE_LEVELS);
@@ -64,11 +57,13 @@ export function createProver(size: number, readTile: (tile: Tile) => Promise<Uin
     return atSize === 0 ? EMPTY_ROOT : ((await rangeHash([0, atSize])) as Root);
   }
 
+  /** Throws `proof/index`, `proof/size`. */
   async function inclusion(index: number, atSize = size): Promise<Uint8Array[]> {
     checkWithin(atSize, size);
     return Promise.all(inclusionRanges(index, atSize).map(rangeHash));
   }
 
+  /** From size m ≥ 1 to n. Throws `proof/order`, `proof/empty-tree`, `proof/size`. */
   async function consistency(m: number, n = size): Promise<Uint8Array[]> {
     checkWithin(n, size);
     return Promise.all(consistencyRanges(m, n).map(rangeHash));

@@ -14,14 +14,9 @@ export interface Node {
 export function coverNodes(start: number, end: number): Node[] {
   if (!isSafeSize(start) || !isSafeSize(end) || start > end) throw new Bug(`range ${start}..${end}`);
   const nodes: Node[] = [];
-  let at = start;
-  while (at < end) {
-    let level = 0;
-    let span = 1;
-    while (at % (span * 2) === 0 && at + span * 2 <= end) {
-      span *= 2;
-      level++;
-    }
+  for (let at = start; at < end;) {
+    let [level, span] = [0, 1];
+    for (; at % (span * 2) === 0 && at + span * 2 <= end; span *= 2) level++;
     nodes.push({ level, index: at / span });
     at += span;
   }

@@ -1,6 +1,6 @@
 import { equalBytes } from "../bytes.ts";
 import { VerifyError } from "../errors.ts";
-import { parseVkey, TYPE_COSIGNATURE_V1, TYPE_ED25519, type VerifierKey } from "../note/note.ts";
+import { isCosigner, parseVkey, TYPE_COSIGNATURE_V1, type VerifierKey } from "../note/vkey.ts";
 
 /** Room for far more than the 32 logs, witnesses and groups that the specification asks for. */
 const MAX_POLICY = 1_000_000;
@@ -55,10 +55,10 @@ export function parsePolicy(text: string): Policy {
     };
     if (word === "" || word.startsWith("#")) return;
     if (word === "log") {
-      logs.push(readKey(items, [TYPE_COSIGNATURE_V1], logs, bad));
+      logs.push(readKey(items, signsLogs, logs, bad));
     } else if (word === "witness") {
       const name = newName(items[0]);
-      witnesses.set(name, readKey(items.slice(1), [TYPE_ED25519], [...witnesses.values()], bad));
+      witnesses.set(name, readKey(items.slice(1), isCosigner, [...witnesses.values()], bad));
     } else if (word === "group") {
       const name = newName(items[0]);
       const members = items.slice(2);
@@ -82,15 +82,18 @@ export function parsePolicy(text: string): Policy {
   return { text, logs, witnesses, groups, ...(quorum === "none" ? {} : { quorum }) };
 }
 
+/** A log may sign as a witness does with ML-DSA-44 (C2SP tlog-checkpoint), but not with the older type, which is the witnesses' alone. */
+const signsLogs = ({ type }: VerifierKey): boolean => type !== TYPE_COSIGNATURE_V1;
+
 function readKey(
   [vkey, url, ...more]: readonly string[],
-  wrongTypes: readonly number[],
+  signsHere: (key: VerifierKey) => boolean,
   others: readonly PolicyKey[],
   bad: (why: string) => VerifyError,
 ): PolicyKey {
   if (vkey === undefined || more.length > 0) throw bad("one key and at most one URL");
   const key = parseVkey(vkey);
-  if (wrongTypes.includes(key.type)) throw bad("a key of this type does not sign here");
+  if (!signsHere(key)) throw bad("a key of this type does not sign here");
   // By the key itself: a name costs nothing, and one witness under two names would count twice.
   if (others.some((other) => equalBytes(other.key.publicKey, key.publicKey))) throw bad("this key stands here twice");
   return url === undefined ? { key } : { key, url };

@@ -1,8 +1,8 @@
 import { fromUtf8, utf8 } from "../bytes.ts";
 import { VerifyError } from "../errors.ts";
 import { CHECKS, type CheckName } from "../evidence/report.ts";
-import { formatVkey, parseVkey, TYPE_COSIGNATURE_V1, type VerifierKey } from "../note/note.ts";
-import { isObject, type Json, type JsonObject } from "../statement/canonical.ts";
+import { formatVkey, isCosigner, parseVkey, type VerifierKey } from "../note/vkey.ts";
+import { isObject, type Json } from "../statement/canonical.ts";
 import { anyText, demand, integer, listOf, matching, object } from "../statement/schema.ts";
 import { parsePolicy, type Policy } from "./policy.ts";
 
@@ -55,72 +55,60 @@ export function parseTrust(bytes: Uint8Array): Trust {
     throw new VerifyError("trust/version", JSON.stringify(value["format"] ?? null));
   demand(SHAPE, value, "trust/format", "trust");
   const file = value as unknown as TrustFile;
-  for (const name of file.require ?? []) {
+  const { policy, statementKeys = [], require = [], maxAgeHours, contracts = [], blocks = [] } = file;
+  for (const name of require) {
     if (!CHECKS.includes(name)) throw new VerifyError("trust/require", `${name}; known: ${CHECKS.join(", ")}`);
   }
+  const age = maxAgeHours === undefined ? {} : { maxAgeHours };
   return {
-    policy: parsePolicy(file.policy),
-    statementKeys: (file.statementKeys ?? []).map(parseVkey),
-    require: file.require ?? [],
-    ...(file.maxAgeHours === undefined ? {} : { maxAgeHours: file.maxAgeHours }),
-    contracts: file.contracts ?? [],
-    blocks: file.blocks ?? [],
+    policy: parsePolicy(policy),
+    statementKeys: statementKeys.map(parseVkey),
+    require,
+    ...age,
+    contracts,
+    blocks,
   };
 }
 
-interface TrustFile extends Partial<Pick<Trust, "require" | "maxAgeHours" | "contracts" | "blocks">> {
-  readonly policy: string;
-  readonly statementKeys?: readonly string[];
-}
+type TrustFile = Partial<Omit<Trust, "policy" | "statementKeys">> & {
+  policy: string;
+  statementKeys?: readonly string[];
+};
 
-/** JSON.parse lets the last of two members with one name win: as many colons outside strings as members says that none was lost. */
+/** JSON.parse lets the last of two members with one name win: as many colons outside strings in what was read says that none was lost. */
 function parseByHand(text: string): Json {
+  const colons = (json: string) => json.replace(/"(?:[^"\\]|\\.)*"/g, "").split(":").length;
   let value: Json;
+  let lost: boolean;
   try {
     value = JSON.parse(text) as Json;
+    lost = colons(JSON.stringify(value)) !== colons(text);
   } catch (cause) {
-    throw new VerifyError("trust/format", "not JSON", { cause });
+    throw new VerifyError("trust/format", "not JSON, or deeper than any trust file", { cause });
   }
-  const colons = text.replace(/"(?:[^"\\]|\\.)*"/g, "").split(":").length - 1;
-  // Not recursive: a file may be deeper than the stack.
-  const rest: Json[] = [value];
-  let members = 0;
-  for (let one = rest.pop(); one !== undefined; one = rest.pop()) {
-    const inside: readonly Json[] = isObject(one)
-      ? Object.values(one)
-      : Array.isArray(one)
-        ? (one as readonly Json[])
-        : [];
-    if (isObject(one)) members += inside.length;
-    for (const item of inside) rest.push(item);
-  }
-  if (members !== colons) throw new VerifyError("trust/format", "a member stands twice");
+  if (lost) throw new VerifyError("trust/format", "a member stands twice");
   return value;
 }
 
 /** Canonical order, indented for its owner to read; `parseTrust` reads it back. */
-export function formatTrust(trust: Trust): Uint8Array {
-  const { policy, statementKeys, require, maxAgeHours, contracts, blocks } = trust;
-  const file: JsonObject = {
-    ...(blocks.length === 0 ? {} : { blocks }),
-    ...(contracts.length === 0 ? {} : { contracts }),
-    format: "spur-trust/v1",
-    ...(maxAgeHours === undefined ? {} : { maxAgeHours }),
-    policy: policy.text,
-    ...(require.length === 0 ? {} : { require }),
-    ...(statementKeys.length === 0 ? {} : { statementKeys: statementKeys.map(formatVkey) }),
+export function formatTrust({ policy, statementKeys, require, maxAgeHours, contracts, blocks }: Trust): Uint8Array {
+  // JSON.stringify leaves out what is undefined.
+  const some = <T>(list: readonly T[]) => (list.length === 0 ? undefined : list);
+  const file = {
+    ...{ blocks: some(blocks), contracts: some(contracts), format: "spur-trust/v1", maxAgeHours },
+    ...{ policy: policy.text, require: some(require), statementKeys: some(statementKeys.map(formatVkey)) },
   };
   return utf8(`${JSON.stringify(file, null, 2)}\n`);
 }
 
 /**
- * Trust in keys that the caller names one by one: logs; witnesses (type 0x04), all of whom must have signed; and keys named
+ * Trust in keys that the caller names one by one: logs; witnesses (types 0x04 and 0x06), all of whom must have signed; and keys named
  * `<origin>/receipts`, which sign receipts. Throws `note/vkey`, `policy/format`.
  */
 export function trustFromVkeys(vkeys: readonly string[]): Trust {
   const keys = [...new Set(vkeys)].map((vkey) => ({ vkey, key: parseVkey(vkey) }));
-  const witnesses = keys.filter(({ key }) => key.type === TYPE_COSIGNATURE_V1);
-  const receipts = keys.filter(({ key }) => key.type !== TYPE_COSIGNATURE_V1 && key.name.endsWith("/receipts"));
+  const witnesses = keys.filter(({ key }) => isCosigner(key));
+  const receipts = keys.filter(({ key }) => !isCosigner(key) && key.name.endsWith("/receipts"));
   const logs = keys.filter((one) => !witnesses.includes(one) && !receipts.includes(one));
   const names = witnesses.map((_, i) => `w${i + 1}`);
   const lines = [

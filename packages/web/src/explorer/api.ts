@@ -16,6 +16,22 @@ export interface Head {
   readonly demo: boolean;
   readonly version: string;
   readonly contentDays: number;
+  /** Where the operator publishes under a policy of witnesses. */
+  readonly witnesses?: {
+    readonly quorum: "met" | "not-met" | "none";
+    readonly waiting?: { readonly size: number; readonly sinceMs: number };
+    readonly witnesses: readonly Witness[];
+  };
+}
+
+/** What the ledger says of one of its witnesses. */
+export interface Witness {
+  readonly name: string;
+  readonly key: string;
+  readonly own?: boolean;
+  readonly size?: number;
+  readonly atMs?: number;
+  readonly failing?: { readonly reason: string; readonly sinceMs: number };
 }
 
 /** One of GET /spur/v1/records */

@@ -1,7 +1,7 @@
 import { h, type Child } from "../dom.ts";
 import { copyable } from "../frame.ts";
 import { count, say, TAGS, type Lang } from "../i18n/lang.ts";
-import type { Head } from "./api.ts";
+import type { Head, Witness } from "./api.ts";
 
 /** The state of the log: how long, how far published, under which name and key. */
 export function drawHeadFacts(lang: Lang, head: Head, nowMs: number): Child {
@@ -22,6 +22,7 @@ export function drawHeadFacts(lang: Lang, head: Head, nowMs: number): Child {
       fact(say(lang, "home.origin"), h("code", {}, head.origin)),
       published !== null && fact(say(lang, "home.root"), h("code", {}, rootOf(published))),
     ),
+    witnessesOf(lang, head, nowMs),
     h(
       "details",
       { class: "key" },
@@ -35,6 +36,44 @@ export function drawHeadFacts(lang: Lang, head: Head, nowMs: number): Child {
       ),
     ),
   ];
+}
+
+/** Who has cosigned what is published, in the ledger's own words: whoever wants to know verifies evidence under his own policy. */
+function witnessesOf(lang: Lang, { witnesses, published }: Head, nowMs: number): Child {
+  if (witnesses === undefined || witnesses.witnesses.length === 0) return false;
+  const covering = witnesses.witnesses.filter(({ size }) => size !== undefined && size === published?.size);
+  const counts = { n: covering.length, of: witnesses.witnesses.length };
+  const { waiting } = witnesses;
+  return h(
+    "details",
+    { class: "key" },
+    h("summary", {}, say(lang, "home.witnesses", counts)),
+    waiting !== undefined &&
+      h(
+        "p",
+        { class: "small" },
+        say(lang, "home.witnesses.waiting", { size: waiting.size, time: ago(lang, waiting.sinceMs, nowMs) }),
+      ),
+    h(
+      "ul",
+      {},
+      ...witnesses.witnesses.map((one) => h("li", {}, h("code", {}, one.key), " ", witnessState(lang, one, nowMs))),
+    ),
+    h("p", { class: "soft small" }, say(lang, "home.witnesses.note")),
+  );
+}
+
+function witnessState(lang: Lang, { own, size, atMs, failing }: Witness, nowMs: number): Child {
+  const parts = [
+    ...(own === true ? [say(lang, "home.witness.own")] : []),
+    size === undefined || atMs === undefined
+      ? say(lang, "home.witness.never")
+      : say(lang, "home.witness.size", { size, time: ago(lang, atMs, nowMs) }),
+    ...(failing === undefined
+      ? []
+      : [say(lang, "home.witness.failing", { reason: failing.reason, time: ago(lang, failing.sinceMs, nowMs) })]),
+  ];
+  return h("span", { class: "soft small" }, parts.join(" · "));
 }
 
 function checkpointTime(lang: Lang, { published }: Head, nowMs: number): Child {

@@ -177,6 +177,8 @@ export const de: Words = {
   "check.anchor": "Anker",
   "check.receipt": "Quittung",
   "check.claim": "Behauptung",
+  "check.successor": "Nachfolger",
+  "check.misbehaviour": "Fehlverhalten",
   "check.answer": "Antwort",
 
   "coverage.title": "Wie weit das reicht",

@@ -172,6 +172,8 @@ export const en = {
   "check.anchor": "Anchor",
   "check.receipt": "Receipt",
   "check.claim": "Claim",
+  "check.successor": "Successor",
+  "check.misbehaviour": "Misbehaviour",
   "check.answer": "Answer",
 
   "coverage.title": "How far this reaches",

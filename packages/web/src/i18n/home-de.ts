@@ -18,6 +18,14 @@ export const homeDe: HomeWords = {
   "home.time": "Checkpoint",
   "home.unpublished": "noch nichts veröffentlicht",
   "home.pending": "{n} weitere warten auf den nächsten Checkpoint",
+  "home.witnesses": "{n} von {of} Zeugen haben diesen Checkpoint mitunterschrieben",
+  "home.witnesses.waiting": "Größe {size} wartet auf genügend Mitunterschriften; unterschrieben {time}",
+  "home.witnesses.note":
+    "Das sagt das Log selbst. Die Mitunterschriften stehen im Checkpoint und in jeder Beweisdatei: Prüfen Sie sie unter Ihrer eigenen Policy.",
+  "home.witness.size": "hat Größe {size} mitunterschrieben, {time}",
+  "home.witness.never": "hat noch nichts mitunterschrieben",
+  "home.witness.own": "vom Betreiber selbst betrieben, zählt nicht",
+  "home.witness.failing": "fällt zurzeit aus ({reason}; zuerst {time})",
   "home.key": "Schlüssel des Logs",
   "home.key.note":
     "Vom Log selbst geliefert, also nur ein Hinweis: Vergleichen Sie ihn mit einer Fassung von anderswo, bevor Sie ihm vertrauen.",

@@ -17,6 +17,14 @@ export const homeEn = {
   "home.time": "Checkpoint",
   "home.unpublished": "nothing published yet",
   "home.pending": "{n} more wait for the next checkpoint",
+  "home.witnesses": "{n} of {of} witnesses cosigned this checkpoint",
+  "home.witnesses.waiting": "Size {size} waits for enough cosignatures; it was signed {time}",
+  "home.witnesses.note":
+    "Said by the log itself. The cosignatures stand in the checkpoint and in every evidence file: verify them under a policy of your own.",
+  "home.witness.size": "cosigned size {size}, {time}",
+  "home.witness.never": "has not cosigned yet",
+  "home.witness.own": "run by the operator, not counted",
+  "home.witness.failing": "no use at present ({reason}; first seen {time})",
   "home.key": "Key of the log",
   "home.key.note":
     "Served by the log itself, so only a hint: compare it with a copy from elsewhere before you trust it.",

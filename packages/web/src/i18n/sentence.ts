@@ -11,10 +11,12 @@ export interface Coded {
 
 const TABLES: { [lang in Lang]: Templates } = { en: ENGLISH, zh: ENGLISH, de: ENGLISH };
 
-/** The verifier's sentences in the other languages, in the order of its English ones. Called once, before anything is drawn. */
-export function useSentences(zh: readonly string[], de: readonly string[]): void {
-  const table = (column: readonly string[]): Templates =>
-    Object.fromEntries(Object.entries(ENGLISH).map(([code, english], i) => [code, column[i] ?? english])) as Templates;
+/** The verifier's sentences in the other languages, as `columnOf` has them. Called once, before anything is drawn. */
+export function useSentences(zh: string, de: string): void {
+  const table = (column: string): Templates => {
+    const lines = column.split("\n");
+    return Object.fromEntries(Object.keys(ENGLISH).map((code, i) => [code, lines[i] ?? code]));
+  };
   TABLES.zh = table(zh);
   TABLES.de = table(de);
 }

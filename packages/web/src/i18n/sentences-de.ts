@@ -12,6 +12,21 @@ export const sentencesDe: Templates = {
     "Der Checkpoint von {origin} bei Größe {size} ist von {key} signiert, einem Schlüssel, von dem Sie nicht gesagt haben, dass Sie ihm vertrauen.",
   "signature-line/unknown":
     "Eine Zeile des Checkpoints ist von {key} signiert (Schlüssel-ID {keyId}); Sie vertrauen keinem Schlüssel dieses Namens.",
+  "signature-line/witness": "Der Zeuge {key} sah diesen Checkpoint um {time}.",
+  "signature-line/type": "Die Signatur von {key}, dem Sie vertrauen, ist von einer hier nicht prüfbaren Art.",
+  "key/taken-back": "Eintrag {index} steht unter {key}, einem Schlüssel, den das Log in Eintrag {at} zurücknahm.",
+  "successor/ok":
+    "Eintrag {index} verknüpft dieses Log mit {origin}, dem Sie vertrauen, bei Größe {size}: Eines setzt das andere fort.",
+  "successor/unknown":
+    "Eintrag {index} verknüpft dieses Log mit einem anderen (Schlüssel-ID {keyId}, Größe {size}), dem Sie nicht vertrauen.",
+  "proof/whole": "Der vorliegende Eintrag ist Eintrag {index} von {origin}, in dessen Baum von {size} Einträgen.",
+  "proof/no-entry": "Was an Stelle {index} steht, fehlt in dieser Datei: Legen Sie es bei, um es zu prüfen.",
+  "proof/extra": "Die Datei trägt Zusatzdaten ({bytes} Bytes), für die niemand bürgt.",
+  "misbehaviour/fork":
+    "{key} signierte Verläufe von {origin}, die einander ausschließen (Größen {older}, {newer}): Dieser Schlüssel log oder wurde gestohlen.",
+  "misbehaviour/receipt":
+    "{origin} versprach einen anderen Eintrag {index} ({receipts}), als sein Log hält ({key}): Ein Schlüssel log oder wurde gestohlen.",
+  "misbehaviour/nothing": "Diese Datei überführt niemanden ({error}: {detail}).",
   "witnesses/ok":
     "Zeugen, denen Sie vertrauen, haben diesen Checkpoint gesehen ({count}): Das von Ihnen verlangte Quorum ist erreicht.",
   "witnesses/refuted": "Die Mitsignatur des Zeugen {key} hält nicht.",
@@ -146,29 +161,10 @@ export const sentencesDe: Templates = {
     "Was diese Datei zeigt, ist echt; zu der Frage, für die sie gemacht wurde, enthält sie aber keine Einträge.",
   "report/defect":
     "Das Prüfprogramm selbst ist an dieser Datei gescheitert ({detail}); über die Datei sagt das nichts.",
-  "audit/entries": "Jeder Eintrag ist wohlgeformt (Einträge: {count}).",
-  "audit/root": "Die Einträge ergeben genau die Wurzel, die für Größe {size} signiert wurde.",
-  "audit/short": "Von {size} Einträgen wurden {count} geprüft.",
-  "audit/references": "Jeder Verweis führt zu dem Eintrag, den er meint (Verweise: {count}).",
-  "audit/registers":
-    "Jedes Register ist lückenlos nummeriert (Register: {count}), und jeder Abschluss stimmt damit überein (Abschlüsse: {closings}).",
-  "audit/hours": "Die aufgezeichneten Stunden gehen nie um mehr als eine zurück.",
-  "audit/hour": "Eintrag {index} nennt {at}, ein früherer Eintrag aber {before}.",
-  "audit/withheld":
-    "Einträge werden zurückgehalten, wie das Log selbst sagt ({count}): Was darin steht, ist nicht geprüft.",
-  "audit/withheld-silently": "Eintrag {index} wird zurückgehalten, und keine Entfernung im Log sagt es.",
-  "audit/unknown":
-    "Einträge sind von einer Art, die diese Fassung nicht kennt ({count}): Was sie sagen, ist nicht geprüft.",
-  "audit/removals-open": "Entfernungen sind angeordnet und nicht vollzogen ({count}), die erste in Eintrag {index}.",
-  "audit/second-order": "Eintrag {index} ordnet eine Entfernung an, die Eintrag {other} schon angeordnet hat.",
-  "audit/order":
-    "Eintrag {index} beendet eine Entfernung, die für diesen Eintrag nicht angeordnet war oder schon beendet ist.",
-  "audit/more": "Es gibt weitere Befunde wie diese ({count}).",
   "receipt/whole":
     "{origin} hat schriftlich versprochen, dass {what:word} der Eintrag {rec} an Stelle {index} seines Logs ist.",
   "receipt/whole-kept":
     "{origin} hat schriftlich versprochen, dass {what:word} der Eintrag {rec} an Stelle {index} seines Logs ist, und das Log hält das Versprechen.",
-  "audit/root-refuted": "Die Einträge ergeben nicht die Wurzel, die für Größe {size} signiert wurde.",
   "note/untrusted": "(Unterzeichner unbekannt: Das gilt nur innerhalb der Datei.)",
   "word/released": "freigegeben",
   "word/withheld": "zurückgehalten",

@@ -169,6 +169,8 @@ export const zh: Words = {
   "check.anchor": "锚定",
   "check.receipt": "回执",
   "check.claim": "声称",
+  "check.successor": "后继日志",
+  "check.misbehaviour": "不端行为",
   "check.answer": "答案",
 
   "coverage.title": "涵盖范围",

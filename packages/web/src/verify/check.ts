@@ -1,23 +1,30 @@
 import { utf8 } from "@spur/verifier/bytes";
 import { VerifyError } from "@spur/verifier/errors";
+import { verifyMisbehaviour } from "@spur/verifier/evidence/misbehaviour";
+import { verifyTlogProof } from "@spur/verifier/evidence/proof";
 import { verifyReceipt } from "@spur/verifier/evidence/receipt";
 import type { Report } from "@spur/verifier/evidence/report";
 import { verifyEvidence } from "@spur/verifier/evidence/verify";
 import { NO_TRUST, parseTrust, trustFromVkeys, type Trust } from "@spur/verifier/trust/trust";
+import type { Kind } from "./peek.ts";
 import type { Given } from "./trust-store.ts";
 
 export interface CheckOptions {
   /** The reader's clock, in milliseconds since 1970. */
   readonly nowMs: number;
-  /** The file calls itself a receipt. */
-  readonly receipt: boolean;
+  /** What the file calls itself. */
+  readonly kind: Kind;
   /** What a receipt is held against. */
   readonly evidence?: Uint8Array;
+  /** What a tlog-proof is about. */
+  readonly entry?: Uint8Array;
 }
 
 /** The verifier's word on a file, under what the reader believes and nothing else. */
-export function check(bytes: Uint8Array, given: Given, { receipt, ...options }: CheckOptions): Report {
-  return receipt ? verifyReceipt(bytes, trustOf(given), options) : verifyEvidence(bytes, trustOf(given), options);
+export function check(bytes: Uint8Array, given: Given, { kind, ...options }: CheckOptions): Report {
+  const trust = trustOf(given);
+  if (kind === "misbehaviour") return verifyMisbehaviour(bytes, trust);
+  return { evidence: verifyEvidence, receipt: verifyReceipt, proof: verifyTlogProof }[kind](bytes, trust, options);
 }
 
 function trustOf(given: Given): Trust {

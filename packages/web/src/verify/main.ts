@@ -6,7 +6,7 @@ import { say, type Lang } from "../i18n/lang.ts";
 import { check, readTrust, stillGood } from "./check.ts";
 import { listenToOpener } from "./handover.ts";
 import { takeFile, type Taken } from "./intake.ts";
-import { peek, type Peek } from "./peek.ts";
+import { peek, type Kind, type Peek } from "./peek.ts";
 import { drawReportPage } from "./report-page.ts";
 import { drawServed } from "./served.ts";
 import { drawTrust } from "./trust-panel.ts";
@@ -24,6 +24,8 @@ interface State {
   file?: Taken & { readonly peek: Peek; readonly from: From };
   /** The evidence seen last: a receipt is held against it. */
   evidence?: Uint8Array;
+  /** Given together with a tlog-proof: what it is about. */
+  entry?: Uint8Array;
   report?: Report;
 }
 
@@ -37,7 +39,7 @@ const picker = h("input", {
   tabindex: -1,
   "aria-hidden": "true",
   multiple: true,
-  accept: ".json,.html,application/json,text/html",
+  accept: ".json,.html,.tlog-proof,application/json,text/html",
 });
 
 /** Draws the page and listens. Phrases must be there before. */
@@ -128,14 +130,14 @@ function drawReport(): void {
     return;
   }
   document.body.classList.toggle("is-demo", isDemo(report));
-  fill(byId("verdict"), drawVerdict(lang, report, fileFacts(lang, file), file.peek.receipt));
+  fill(byId("verdict"), drawVerdict(lang, report, fileFacts(lang, file), file.peek.kind === "receipt"));
   fill(
     place,
     drawReportPage(place, {
       lang,
       report,
       fileName: file.name,
-      lonelyReceipt: file.peek.receipt && state.evidence === undefined,
+      lonelyReceipt: file.peek.kind === "receipt" && state.evidence === undefined,
       ...(given.kind === "keys" && given.vkeys[0] !== undefined ? { vkey: given.vkeys[0] } : {}),
     }),
   );
@@ -156,7 +158,7 @@ function saveFile(file: Taken): void {
 
 /** Judges the file under what the reader trusts now. */
 function judge(): void {
-  const { file, lang, evidence } = state;
+  const { file, lang, evidence, entry } = state;
   delete state.report;
   const status = byId("status");
   status.textContent = "";
@@ -164,8 +166,9 @@ function judge(): void {
     try {
       state.report = check(file.bytes, state.given, {
         nowMs: Date.now(),
-        receipt: file.peek.receipt,
-        ...(evidence === undefined ? {} : { evidence }),
+        kind: file.peek.kind,
+        ...(evidence && { evidence }),
+        ...(entry && { entry }),
       });
     } catch (error) {
       status.textContent = say(lang, "verdict.failed", { why: String(error) });
@@ -177,7 +180,7 @@ function judge(): void {
 function take(taken: Taken, from: From): void {
   const file = { ...taken, from, peek: peek(taken.bytes) };
   state.file = file;
-  if (!file.peek.receipt) state.evidence = taken.bytes;
+  if (file.peek.kind === "evidence") state.evidence = taken.bytes;
   delete state.report;
   draw();
   byId("status").textContent = say(state.lang, "file.checking");
@@ -189,7 +192,7 @@ function take(taken: Taken, from: From): void {
   }, 30);
 }
 
-/** Takes the files that the reader gave at once: of a receipt and its evidence, the receipt is judged, against the evidence. */
+/** Takes the files that the reader gave at once: a receipt is judged against the evidence beside it, a tlog-proof with the entry beside it. */
 async function takeGiven(files: readonly File[]): Promise<void> {
   const taken: Taken[] = [];
   for (const file of files.slice(0, 2)) {
@@ -197,10 +200,11 @@ async function takeGiven(files: readonly File[]): Promise<void> {
     if (typeof one === "string") byId("status").textContent = say(state.lang, one);
     else taken.push(one);
   }
-  const receipt = taken.find((one) => peek(one.bytes).receipt);
-  const evidence = taken.find((one) => one !== receipt);
-  if (receipt !== undefined && evidence !== undefined) state.evidence = evidence.bytes;
-  const judged = receipt ?? evidence;
+  const kindOf = (one: Taken): Kind => peek(one.bytes).kind;
+  const judged = taken.find((one) => kindOf(one) !== "evidence") ?? taken[0];
+  const beside = taken.find((one) => one !== judged)?.bytes;
+  delete state.entry;
+  if (judged && beside) state[kindOf(judged) === "receipt" ? "evidence" : "entry"] = beside;
   if (judged !== undefined) take(judged, "reader");
 }
 

@@ -1,26 +1,25 @@
-/** What a file says of its log, for a hint only: nothing here has been checked. */
+/** What a file says of itself and of its log's key, for a hint only: nothing here has been checked. */
 export interface Peek {
-  readonly origin?: string;
   readonly vkey?: string;
-  /** It calls itself a receipt. */
-  readonly receipt: boolean;
+  readonly kind: Kind;
 }
+export type Kind = "evidence" | "receipt" | "misbehaviour" | "proof";
 
-/** Looks into a file without judging it; a file that is no evidence gives an empty answer. */
+/** Looks into a file without judging it; one that is of no known kind is judged as evidence, and told what it is not. */
 export function peek(bytes: Uint8Array): Peek {
+  const text = new TextDecoder().decode(bytes);
+  if (text.startsWith("c2sp.org/tlog-proof@")) return { kind: "proof" };
   let body: unknown;
   try {
-    body = JSON.parse(new TextDecoder().decode(bytes));
+    body = JSON.parse(text);
   } catch {
-    return { receipt: false }; // The verifier says what is wrong with it.
+    return { kind: "evidence" }; // The verifier says what is wrong with it.
   }
-  if (!isDict(body)) return { receipt: false };
-  const receipt = body["format"] === "spur-receipt-file/v1";
-  const log = receipt ? { vkey: body["vkey"] } : body["log"];
-  const { origin, vkey } = isDict(log) ? log : {};
+  if (!isDict(body)) return { kind: "evidence" };
+  const [, name] = /^spur-(receipt|misbehaviour)(?:-file)?\//.exec(String(body["format"])) ?? [];
+  const { vkey } = isDict(body["log"]) ? body["log"] : body;
   return {
-    receipt,
-    ...(typeof origin === "string" ? { origin } : {}),
+    kind: (name as Kind | undefined) ?? "evidence",
     ...(typeof vkey === "string" ? { vkey } : {}),
   };
 }

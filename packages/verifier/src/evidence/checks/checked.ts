@@ -11,7 +11,7 @@ export interface Held {
   readonly outer?: Outer;
   readonly entry?: Entry;
   /** Positions of the findings on it. */
-  readonly findings: readonly number[];
+  readonly findings: number[];
 }
 
 /** A reference of one entry of the file to another. */
@@ -50,6 +50,13 @@ export interface Checked {
   readonly edges: Edges;
   readonly registers: ReadonlyMap<string, CompleteRegister>;
   readonly findings: Findings;
+}
+
+/** Adds to the list that stands under a key. */
+export function put<K, V>(lists: Map<K, V[]>, key: K, value: V): void {
+  const list = lists.get(key);
+  if (list === undefined) lists.set(key, [value]);
+  else list.push(value);
 }
 
 /** The entries of one predicate type, by rising index. */

@@ -2,35 +2,39 @@ import { toHex, u32be, utf8 } from "../../bytes.ts";
 import { VerifyError } from "../../errors.ts";
 import { sha256 } from "../../hash.ts";
 import { parseCheckpoint, type Checkpoint } from "../../note/checkpoint.ts";
-import {
-  formatVkey,
-  openNote,
-  parseNote,
-  parseVkey,
-  TYPE_COSIGNATURE_V1,
-  type Note,
-  type VerifierKey,
-} from "../../note/note.ts";
+import { openNote, parseNote, type Note } from "../../note/note.ts";
+import { formatVkey, parseVkey, TYPE_COSIGNATURE_V1, type VerifierKey } from "../../note/vkey.ts";
 import { quorumMet } from "../../trust/policy.ts";
 import type { Trust } from "../../trust/trust.ts";
 import type { Evidence } from "../format.ts";
 import type { Findings } from "../findings.ts";
+import { utc } from "./time.ts";
 
 export interface SignedCheckpoint extends Checkpoint {
   /** When trusted witnesses say they saw it, in seconds since 1970, rising. */
   readonly seenAt: readonly number[];
+  /** The trusted key of the log that signed it, if one did. */
+  readonly key?: VerifierKey;
 }
 
-/** Who signed the checkpoint. Undefined if there is no telling what was signed: then nothing else can be checked. */
-export function checkCheckpoint(evidence: Evidence, trust: Trust, findings: Findings): SignedCheckpoint | undefined {
+/**
+ * Who signed the checkpoint. `log` is what the file says of its log, where its format says anything. Undefined if there is no telling what
+ * was signed: then nothing else can be checked.
+ */
+export function checkCheckpoint(
+  text: string,
+  log: Evidence["log"] | undefined,
+  trust: Trust,
+  findings: Findings,
+): SignedCheckpoint | undefined {
   try {
-    const note = parseNote(evidence.checkpoint);
+    const note = parseNote(text);
     const checkpoint = parseCheckpoint(note.text);
-    const hint = parseVkey(evidence.log.vkey);
-    if (checkpoint.origin !== evidence.log.origin) throw new VerifyError("log/origin", checkpoint.origin);
-    if (hint.name !== checkpoint.origin || hint.type === TYPE_COSIGNATURE_V1)
-      throw new VerifyError("log/vkey", evidence.log.vkey);
-    return { ...checkpoint, seenAt: checkSignatures(note, checkpoint, hint, trust, findings) };
+    const hint = log && parseVkey(log.vkey);
+    if (log !== undefined && checkpoint.origin !== log.origin) throw new VerifyError("log/origin", checkpoint.origin);
+    if (hint !== undefined && (hint.name !== checkpoint.origin || hint.type === TYPE_COSIGNATURE_V1))
+      throw new VerifyError("log/vkey", formatVkey(hint));
+    return { ...checkpoint, ...checkSignatures(note, checkpoint, hint, trust, findings) };
   } catch (error) {
     findings.signer = "refuted";
     findings.refute("log signature", "log-signature/refuted", {}, error);
@@ -40,71 +44,64 @@ export function checkCheckpoint(evidence: Evidence, trust: Trust, findings: Find
 
 function checkSignatures(
   note: Note,
-  checkpoint: Checkpoint,
-  hint: VerifierKey,
+  { origin, size }: Checkpoint,
+  hint: VerifierKey | undefined,
   trust: Trust,
   findings: Findings,
-): number[] {
-  const { origin, size } = checkpoint;
+): Pick<SignedCheckpoint, "seenAt" | "key"> {
   // A key that is trusted for another log says nothing about this one.
   const logs = trust.policy.logs.map(({ key }) => key).filter((key) => key.name === origin);
   const witnesses = new Map([...trust.policy.witnesses].map(([name, { key }]) => [key, name]));
-  const opened = openNote(note, [...logs, ...witnesses.keys()]);
-  const seen = opened.verified.filter(({ key }) => witnesses.has(key));
-  const known = [...opened.verified, ...opened.invalid].map(({ key }) => lineId(key));
+  const trusted = [...logs, ...witnesses.keys()];
+  const opened = openNote(note, trusted);
+  const isHint = (key: VerifierKey) => hint === undefined || formatVkey(key) === formatVkey(hint);
 
-  if (checkLog()) known.push(lineId(hint));
+  const signers = opened.verified.flatMap(({ key }) => (logs.includes(key) ? [key] : []));
+  const signer = signers.find(isHint);
+  const own = openNote(note, hint === undefined || signer !== undefined ? [] : [hint]);
+  const broken = [...opened.invalid, ...own.invalid].find(({ key }) => !witnesses.has(key));
+  const lines = note.signatures.map(lineId);
+  const refuse = (code: string, key: VerifierKey) => {
+    findings.signer = "refuted";
+    findings.refute("log signature", "log-signature/refuted", {}, new VerifyError(code, formatVkey(key)));
+  };
+  if (broken !== undefined) refuse("log/signature", broken.key);
+  else if (signer !== undefined) {
+    findings.signer = "trusted";
+    findings.pass("log signature", "log-signature/ok", { origin, size, key: formatVkey(signer) });
+  } else if (hint !== undefined && signers.length > 0) refuse("log/vkey", hint);
+  // Nobody trusted signed. The file still claims that its own key did, and a false claim is a failure.
+  else if (hint !== undefined && !lines.includes(lineId(hint))) refuse("log/unsigned", hint);
+  else {
+    const key = hint === undefined ? (lines.find((line) => line.startsWith(`${origin}+`)) ?? "–") : formatVkey(hint);
+    findings.notChecked("log signature", "log-signature/unknown", { origin, size, key }, "npx spur trust add URL");
+  }
+
+  const judged = [...opened.verified, ...opened.invalid, ...own.verified, ...own.invalid].map(({ key }) => lineId(key));
   for (const line of note.signatures) {
-    if (known.includes(lineId(line))) continue;
+    if (judged.includes(lineId(line))) continue;
     const values = { key: line.name, keyId: toHex(u32be(line.keyId)), digest: toHex(sha256(utf8(line.line))) };
-    findings.notChecked("signature line", "signature-line/unknown", values);
+    const known = trusted.some((key) => lineId(key) === lineId(line));
+    findings.notChecked("signature line", known ? "signature-line/type" : "signature-line/unknown", values);
   }
   for (const { key } of opened.invalid) {
     if (witnesses.has(key)) findings.fail("witnesses", "witnesses/refuted", { key: key.name });
+  }
+  const seen = opened.verified.filter(({ key }) => witnesses.has(key));
+  for (const { key, timestamp = 0 } of seen) {
+    const time = timestamp === 0 ? "–" : utc(timestamp);
+    findings.pass("signature line", "signature-line/witness", { key: key.name, time });
   }
   const count = seen.length;
   const met = quorumMet(trust.policy, new Set(seen.map(({ key }) => witnesses.get(key) ?? "")));
   if (met === undefined) findings.notChecked("witnesses", "witnesses/no-quorum", { count });
   else if (met) findings.pass("witnesses", "witnesses/ok", { count });
   else findings.notChecked("witnesses", "witnesses/not-met", { count });
-  return seen.flatMap(({ timestamp }) => (timestamp === undefined ? [] : [timestamp])).sort((a, b) => a - b);
-
-  /** True if the hint's own line was judged here. */
-  function checkLog(): boolean {
-    const refuse = (code: string, key: VerifierKey) => {
-      findings.signer = "refuted";
-      findings.refute("log signature", "log-signature/refuted", {}, new VerifyError(code, formatVkey(key)));
-    };
-    const broken = opened.invalid.find(({ key }) => logs.includes(key));
-    const signers = opened.verified.filter(({ key }) => logs.includes(key));
-    const named = signers.find(({ key }) => formatVkey(key) === formatVkey(hint));
-    if (broken !== undefined) refuse("log/signature", broken.key);
-    else if (named !== undefined) {
-      findings.signer = "trusted";
-      findings.pass("log signature", "log-signature/ok", { origin, size, key: formatVkey(named.key) });
-    } else if (signers.length > 0) refuse("log/vkey", hint);
-    else return checkHint(refuse);
-    return false;
-  }
-
-  /** Nobody trusted signed. The file still claims that its own key did, and a false claim is a failure. */
-  function checkHint(refuse: (code: string, key: VerifierKey) => void): boolean {
-    const own = openNote(note, [hint]);
-    if (own.invalid.length > 0) refuse("log/signature", hint);
-    else if (
-      own.unknown.length === note.signatures.length &&
-      !note.signatures.some((line) => lineId(line) === lineId(hint))
-    ) {
-      refuse("log/unsigned", hint);
-    } else {
-      const how = "npx spur trust add URL";
-      findings.notChecked("log signature", "log-signature/unknown", { origin, size, key: formatVkey(hint) }, how);
-      return own.verified.length > 0;
-    }
-    return true;
-  }
+  // An ML-DSA-44 cosigner that says 0 vouches for the tree, and for no time.
+  const seenAt = seen.flatMap(({ timestamp = 0 }) => (timestamp === 0 ? [] : [timestamp])).sort((a, b) => a - b);
+  return { seenAt, ...(signer && { key: signer }) };
 }
 
 function lineId(line: { readonly name: string; readonly keyId: number }): string {
-  return `${line.name}+${line.keyId}`;
+  return `${line.name}+${toHex(u32be(line.keyId))}`;
 }

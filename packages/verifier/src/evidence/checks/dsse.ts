@@ -1,9 +1,10 @@
 import { toHex, u32be } from "../../bytes.ts";
 import { verifyEd25519 } from "../../note/ed25519.ts";
-import { formatVkey, TYPE_ED25519, type VerifierKey } from "../../note/note.ts";
+import { formatVkey, TYPE_ED25519, type VerifierKey } from "../../note/vkey.ts";
 import { preAuthEncoding } from "../../statement/dsse.ts";
 import type { Findings } from "../findings.ts";
 import type { Held } from "./checked.ts";
+import { saidOfKey, takenBack } from "./keys.ts";
 
 /** Checks of a signature, in one file: about a second. A file may hold fifty thousand envelopes of sixteen, a caller any number of keys. */
 const MAX_TRIED = 2_000;
@@ -15,6 +16,7 @@ export function checkEnvelopes(
   findings: Findings,
 ): void {
   const usable = keys.filter((key) => key.type === TYPE_ED25519);
+  const back = new Map(usable.map((key) => [key, takenBack(saidOfKey(held, "statements", key))]));
   let left = MAX_TRIED;
   for (const { index, entry } of held.values()) {
     if (entry?.dsse === undefined) continue;
@@ -28,10 +30,15 @@ export function checkEnvelopes(
     const signers = usable.filter((key) => signatures.some(({ sig }) => verifyEd25519(key.publicKey, message, sig)));
     // Another's good signature does not make good what is said in the name of a trusted key.
     const refuted = usable.find((key) => !signers.includes(key) && signatures.some(({ keyid }) => names(keyid, key)));
-    const [signer] = signers;
+    const lost = (key: VerifierKey) => index > (back.get(key)?.above ?? index);
+    const signer = signers.find((key) => !lost(key)) ?? signers[0];
     if (refuted !== undefined) findings.fail("dsse signer", "dsse/refuted", { index, key: formatVkey(refuted) });
-    else if (signer !== undefined) findings.pass("dsse signer", "dsse/ok", { index, key: formatVkey(signer) });
-    else findings.notChecked("dsse signer", "dsse/unknown", { index });
+    else if (signer === undefined) findings.notChecked("dsse signer", "dsse/unknown", { index });
+    else if (!lost(signer)) findings.pass("dsse signer", "dsse/ok", { index, key: formatVkey(signer) });
+    else {
+      const at = back.get(signer)?.at ?? index;
+      findings.notChecked("dsse signer", "key/taken-back", { index, key: formatVkey(signer), at });
+    }
   }
 }
 

@@ -7,7 +7,7 @@ import { PREDICATES } from "../../statement/predicates.ts";
 import type { Opened, OpenedRow, OpenedSlot } from "../format.ts";
 import type { Findings } from "../findings.ts";
 import type { ShownEntry } from "../report.ts";
-import type { Held } from "./checked.ts";
+import { put, type Held } from "./checked.ts";
 
 export type Shown = ShownEntry["opened"][number];
 
@@ -21,10 +21,7 @@ export function checkOpenings(
   for (const one of opened) {
     const entry = held.get(one.index)?.entry;
     const result = "slot" in one ? checkSlot(one, entry, findings) : checkRow(one, entry, findings);
-    if (result === undefined) continue;
-    const before = shown.get(one.index);
-    if (before === undefined) shown.set(one.index, [result]);
-    else before.push(result);
+    if (result !== undefined) put(shown, one.index, result);
   }
   return shown;
 }
@@ -38,16 +35,12 @@ export function checkSlot(
   const { index, slot } = one;
   const slots = PREDICATES.get(entry?.predicateType ?? "")?.slots ?? [];
   const name = slots[slot] ?? `slot ${slot}`;
-  if (entry === undefined) {
-    findings.notChecked("opening", "opening/no-entry", { index, name });
-    return undefined;
-  }
+  if (entry === undefined) return void findings.notChecked("opening", "opening/no-entry", { index, name });
   try {
     if (entry.commitment === undefined) throw new VerifyError("opening/slot", "this record seals nothing");
     verifySlotOpening(one, slots.length, entry.commitment);
   } catch (error) {
-    findings.refute("opening", "opening/refuted", { index, name }, error);
-    return undefined;
+    return void findings.refute("opening", "opening/refuted", { index, name }, error);
   }
   const bytes = one.value?.length ?? 0;
   findings.pass("opening", one.value === undefined ? "opening/empty" : "opening/ok", { index, name, bytes });
@@ -56,18 +49,14 @@ export function checkSlot(
 
 function checkRow(one: OpenedRow, entry: Entry | undefined, findings: Findings): Shown | undefined {
   const { index, row, value } = one;
-  if (entry === undefined) {
-    findings.notChecked("row", "row/no-entry", { index, row });
-    return undefined;
-  }
+  if (entry === undefined) return void findings.notChecked("row", "row/no-entry", { index, row });
   try {
     const rows = entry.predicate["rows"];
     if (entry.rowsRoot === undefined || typeof rows !== "number")
       throw new VerifyError("opening/row", "this record has no rows");
     verifyRowOpening(one, rows, entry.rowsRoot);
   } catch (error) {
-    findings.refute("row", "row/refuted", { index, row }, error);
-    return undefined;
+    return void findings.refute("row", "row/refuted", { index, row }, error);
   }
   findings.pass("row", "row/ok", { index, row });
   return { name: `row ${row}`, bytes: value.length, ...asText(value) };

@@ -2,7 +2,7 @@ import { PREDICATES } from "../../statement/predicates.ts";
 import type { Reference } from "../../statement/schema.ts";
 import type { Entry, Outer } from "../../statement/entry.ts";
 import type { Findings } from "../findings.ts";
-import { auditCommand, type Edge, type Edges, type Held } from "./checked.ts";
+import { auditCommand, put, type Edge, type Edges, type Held } from "./checked.ts";
 
 /** Every reference of every entry: it holds only if the entry at that index is in the file, has that rec, and is of a type that may stand there. */
 export function checkReferences(held: ReadonlyMap<number, Held>, origin: string, findings: Findings): Edges {
@@ -28,12 +28,6 @@ export function checkReferences(held: ReadonlyMap<number, Held>, origin: string,
     }
   }
   return { from: (index) => out.get(index) ?? [], to: (index) => into.get(index) ?? [] };
-}
-
-function put(edges: Map<number, Edge[]>, index: number, edge: Edge): void {
-  const before = edges.get(index);
-  if (before === undefined) edges.set(index, [edge]);
-  else before.push(edge);
 }
 
 /** The code of what is wrong with a reference, as far as it can be seen; `other` is the entry at its index, if the file has it. */

@@ -1,7 +1,7 @@
 import type { Outer } from "../../statement/entry.ts";
 import type { Evidence } from "../format.ts";
 import type { Findings } from "../findings.ts";
-import { auditCommand, entriesOf, type CompleteRegister, type Held } from "./checked.ts";
+import { auditCommand, entriesOf, put, type CompleteRegister, type Held } from "./checked.ts";
 
 interface Line {
   readonly index: number;
@@ -31,10 +31,7 @@ export function checkRegisters(
 ): ReadonlyMap<string, CompleteRegister> {
   const lines = new Map<string, Line[]>();
   for (const { index, outer } of held.values()) {
-    if (outer === undefined) continue;
-    const line = lines.get(outer.reg) ?? [];
-    line.push({ index, outer });
-    lines.set(outer.reg, line);
+    if (outer !== undefined) put(lines, outer.reg, { index, outer });
   }
   const broken = new Set<string>();
   for (const [register, line] of lines) {

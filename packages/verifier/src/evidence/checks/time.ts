@@ -7,23 +7,19 @@ import type { Held } from "./checked.ts";
 const TOLERANCE_SECONDS = 300;
 const LAST_SECOND = 8_640_000_000_000; // the last that a Date can hold
 
-/** Recorded hours against the clocks of trusted witnesses (`seenAt`, seconds, rising); and the age that the caller demands. */
-export function checkTime(
-  held: ReadonlyMap<number, Held>,
-  seenAt: readonly number[],
-  trust: Trust,
-  nowMs: number | undefined,
-  findings: Findings,
-): void {
+/** Recorded hours against the clocks of trusted witnesses (`seenAt`, seconds, rising). */
+export function checkHours(held: ReadonlyMap<number, Held>, seenAt: readonly number[], findings: Findings): void {
   const [first] = seenAt;
-  if (first === undefined) findings.notChecked("time", "time/none");
-  else {
-    const late = [...held.values()].filter(({ outer }) => outer && hourMs(outer.at) / 1000 > first + TOLERANCE_SECONDS);
-    for (const { index, outer } of late) {
-      findings.fail("time", "time/refuted", { index, at: outer?.at ?? "", time: utc(first) });
-    }
-    if (late.length === 0) findings.pass("time", "time/ok", { time: utc(first) });
+  if (first === undefined) return void findings.notChecked("time", "time/none");
+  const late = [...held.values()].filter(({ outer }) => outer && hourMs(outer.at) / 1000 > first + TOLERANCE_SECONDS);
+  for (const { index, outer } of late) {
+    findings.fail("time", "time/refuted", { index, at: outer?.at ?? "", time: utc(first) });
   }
+  if (late.length === 0) findings.pass("time", "time/ok", { time: utc(first) });
+}
+
+/** The age that the caller demands, by the same clocks. */
+export function checkAge(seenAt: readonly number[], trust: Trust, nowMs: number | undefined, findings: Findings): void {
   const hours = trust.maxAgeHours;
   if (hours === undefined) return;
   // A witness whose clock is ahead of the caller's says nothing of how old it is now.
@@ -33,6 +29,7 @@ export function checkTime(
   else findings.pass("time", "time/fresh", { hours, time: utc(newest) });
 }
 
-function utc(seconds: number): string {
+/** For a reader. A witness names any second that it likes. */
+export function utc(seconds: number): string {
   return seconds > LAST_SECOND ? `second ${seconds}` : `${new Date(seconds * 1000).toISOString().slice(0, 19)}Z`;
 }
