@@ -16,6 +16,7 @@ const PROJECTS = [
   "packages/verifier",
   "packages/verifier/test",
   "packages/ledger",
+  "packages/witness",
   "packages/cli",
   "packages/web",
   "demo",

@@ -19,7 +19,7 @@ import { fileURLToPath } from "node:url";
 export const root = fileURLToPath(new URL("..", import.meta.url));
 
 /** The workspaces that are published, in the order they need one another. */
-export const PUBLISHED = ["packages/verifier", "packages/cli"];
+export const PUBLISHED = ["packages/verifier", "packages/witness", "packages/cli"];
 
 type Manifest = Record<string, unknown> & { name: string; version: string };
 

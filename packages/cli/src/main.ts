@@ -2,6 +2,8 @@ import { hash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { useSha256 } from "@spur/verifier/hash";
+import { useMlDsa44 } from "@spur/verifier/note/cosignature";
+import { verifyMlDsa44 } from "@spur/verifier/note/ml-dsa";
 import { addAsk } from "./commands/ask.ts";
 import { addAudit } from "./commands/audit.ts";
 import { addBackup, addRecover } from "./commands/backup.ts";
@@ -15,6 +17,7 @@ import { addTrace } from "./commands/trace.ts";
 import { addTrust } from "./commands/trust.ts";
 import { addUp } from "./commands/up.ts";
 import { addVerify } from "./commands/verify.ts";
+import { addWitness } from "./commands/witness.ts";
 import { createContext } from "./context.ts";
 import { toldOf } from "./errors.ts";
 import type { Exit, Io } from "./io.ts";
@@ -28,6 +31,7 @@ export async function run(argv: readonly string[], io: Io): Promise<Exit> {
   try {
     // Verified to give the same hashes as the verifier's own, and several times as fast.
     useSha256(nativeSha256);
+    useMlDsa44(verifyMlDsa44);
     const program = createProgram(io, (code) => (exit = code));
     if (argv.length === 0) program.outputHelp();
     else await program.parseAsync([...argv], { from: "user" });
@@ -60,7 +64,7 @@ function createProgram(io: Io, finish: (exit: Exit) => void): Command {
   const context = createContext(io, finish);
   for (const add of [addUp, addDemo, addAsk, addTrace, addEvidence, addVerify, addTrust, addAudit, addRemove])
     add(program, context);
-  for (const add of [addReplay, addBackup, addRecover, addKey, addCompletion]) add(program, context);
+  for (const add of [addReplay, addBackup, addRecover, addKey, addWitness, addCompletion]) add(program, context);
   return program;
 }
 
@@ -86,7 +90,7 @@ function tell(io: Io, error: unknown, argv: readonly string[]): 1 | 2 {
 }
 
 /** Errors that show a lie, not an inability. */
-const REFUTES: ReadonlySet<string> = new Set(["replay/payload"]);
+const REFUTES: ReadonlySet<string> = new Set(["replay/payload", "mirror/forked", "mirror/shrank", "mirror/refuted"]);
 
 function misused(error: CommanderError, argv: readonly string[]): { code: string; detail: string; hint: string } {
   const command = argv.find((word) => !word.startsWith("-"));

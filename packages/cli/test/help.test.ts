@@ -7,8 +7,21 @@ let terminal: Terminal;
 beforeAll(() => (terminal = openTerminal()));
 afterAll(() => terminal.close());
 
-const COMMANDS = "up demo ask trace evidence verify trust audit remove replay backup recover key completion".split(" ");
-const NESTED = ["trust add", "trust list", "trust remove", "trust show", "key create", "key list", "key revoke"];
+const COMMANDS =
+  "up demo ask trace evidence verify trust audit remove replay backup recover key witness completion".split(" ");
+const NESTED = [
+  "trust add",
+  "trust list",
+  "trust remove",
+  "trust show",
+  "key create",
+  "key list",
+  "key revoke",
+  "witness serve",
+  "witness add-log",
+  "witness list",
+  "witness mirror",
+];
 
 describe("help", () => {
   it("lists every command, without arguments too", async () => {
@@ -32,7 +45,10 @@ describe("help", () => {
     }
   });
   it.each(["--json"])("every command that answers knows %s", async (option) => {
-    for (const command of [...COMMANDS.filter((one) => !["trust", "key", "completion"].includes(one)), ...NESTED]) {
+    for (const command of [
+      ...COMMANDS.filter((one) => !["trust", "key", "witness", "completion"].includes(one)),
+      ...NESTED,
+    ]) {
       expect((await terminal.spur(`${command} --help`)).out, command).toContain(option);
     }
   });

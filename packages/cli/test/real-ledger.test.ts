@@ -66,6 +66,21 @@ describe("one answer, from the question to the proof", () => {
     for (const line of printed) exits.push((await spur(line, "yes")).exit);
     expect(exits).toEqual([0, 0, 0]);
   });
+  it("is proven to other tools as well: a tlog-proof holds the entry, and verifies under the log's key alone", async () => {
+    expect((await spur("evidence last --format tlog-proof -o last.tlog-proof")).exit).toBe(0);
+    const text = readFileSync(join(terminal.folder, "last.tlog-proof"), "utf8");
+    const [version, extra = "", index = ""] = text.split("\n");
+    expect([version, extra.split(" ")[0], index]).toEqual([
+      "c2sp.org/tlog-proof@v1",
+      "extra",
+      expect.stringMatching(/^index \d+$/),
+    ]);
+    expect(Buffer.from(extra.slice(6), "base64").toString()).toContain(`"rec":"${rec}"`);
+    const { exit, out } = await spur(`verify last.tlog-proof --trust ${up.vkey}`);
+    expect([exit, out]).toEqual([0, expect.stringContaining(`is entry ${index.slice(6)} of ${up.origin}`)]);
+    expect((await spur("evidence last --format tlog-proof --html")).err).toContain("[cli/option]");
+    expect((await spur("evidence last --format pdf")).err).toContain("[cli/option]");
+  });
   it("is the last one, at once; its trace and its evidence are found by any name", async () => {
     expect((await spur("trace last")).out).toContain(`Trace of ${rec}`);
     const { out } = await spur("trace last --json");

@@ -1,6 +1,10 @@
 import { rename, writeFile } from "node:fs/promises";
 import { basename, resolve } from "node:path";
 import type { Command } from "commander";
+import { utf8 } from "@spur/verifier/bytes";
+import { parseEvidence } from "@spur/verifier/evidence/format";
+import { parseOuter } from "@spur/verifier/statement/entry";
+import { formatTlogProof } from "@spur/verifier/tlog/proof";
 import { openClient, type Client, type ServerOptions } from "../client.ts";
 import { withExamples, withJson, withServer, type Context } from "../context.ts";
 import { CliError } from "../errors.ts";
@@ -14,6 +18,7 @@ interface Options extends ServerOptions {
   readonly ask?: string;
   readonly open?: string;
   readonly html?: true;
+  readonly format?: string;
   readonly output?: string;
   readonly close?: true;
   readonly json?: true;
@@ -31,23 +36,34 @@ export function addEvidence(program: Command, context: Context): void {
     .option("--open <slots>", "content to show, like request,response; whoever holds the file reads it, for ever")
     .option("--close", "first close the registers, so that the file can show that nothing newer is missing")
     .option("--html", "evidence and verifier in one page, to be opened with a browser")
+    .option("--format <format>", "evidence, or tlog-proof: C2SP's form for the entry alone, which other tools read")
     .option("-o, --output <file>", 'where to write ("-": standard output)');
   withExamples(
     withJson(withServer(command)),
     typed("evidence", "last", "-o", "answer.evidence.json"),
     typed("evidence", "last", "--open", "request,response", "--html", "-o", "answer.html"),
     typed("evidence", "402", "--ask", "lineage", "--close", "-o", "trace.evidence.json"),
+    typed("evidence", "last", "--format", "tlog-proof"),
   );
   command.action(async (ref: string, options: Options) => {
     if (options.ask !== undefined && !/^(Q[1-9]|lineage)$/.test(options.ask)) {
       throw new CliError("cli/option", `--ask ${options.ask}`, { hint: "one of Q1 … Q9, or lineage" });
+    }
+    const { format = "evidence" } = options;
+    if (format !== "evidence" && format !== "tlog-proof")
+      throw new CliError("cli/option", `--format ${format}`, { hint: "evidence, or tlog-proof" });
+    const asProof = format === "tlog-proof";
+    if (asProof && (options.html || options.open !== undefined || options.ask !== undefined)) {
+      throw new CliError("cli/option", "a tlog-proof holds one entry: no page, no content, no question", {
+        hint: "leave out --html, --open and --ask",
+      });
     }
     const client = openClient(context.io, options);
     const rec = await resolveRef(client, ref);
     if (options.close) await client.post("/spur/v1/registers/close", {});
     const evidence = await fetchEvidence(client, rec, options);
     const page = options.html ? await findVerifierPage(client) : undefined;
-    const bytes = page === undefined ? evidence : embedEvidence(page.html, evidence);
+    const bytes = asProof ? asTlogProof(evidence, rec) : page ? embedEvidence(page.html, evidence) : evidence;
     await write(context, rec, bytes, options, page?.from);
     context.finish(0);
   });
@@ -71,6 +87,15 @@ async function fetchEvidence(client: Client, rec: string, options: Options): Pro
   return bytes;
 }
 
+/** The entry of a record, as C2SP writes it. Its bytes stand in the line for extra data: where they hash to the leaf, the proof is whole. */
+function asTlogProof(evidence: Uint8Array, rec: string): Uint8Array {
+  const { entries, checkpoint } = parseEvidence(evidence);
+  const shown = entries.find(({ entry }) => parseOuter(entry).rec === rec);
+  if (shown === undefined)
+    throw new CliError("http/answer", "the evidence that the ledger sent does not show the record");
+  return utf8(formatTlogProof({ extra: shown.entry, index: shown.index, hashes: shown.proof, checkpoint }));
+}
+
 async function write(
   { io }: Context,
   rec: string,
@@ -82,7 +107,8 @@ async function write(
     io.stdout.write(new TextDecoder().decode(bytes));
     return;
   }
-  const name = options.output ?? `${rec.slice(0, 8)}.evidence.${options.html ? "html" : "json"}`;
+  const ending = options.format === "tlog-proof" ? "tlog-proof" : `evidence.${options.html ? "html" : "json"}`;
+  const name = options.output ?? `${rec.slice(0, 8)}.${ending}`;
   const file = resolve(io.cwd, name);
   // In one step, so that a full disk leaves no half of a file that looks like evidence.
   await writeFile(`${file}.part`, bytes);

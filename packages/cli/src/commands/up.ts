@@ -17,6 +17,9 @@ export interface UpFlags {
   readonly publishEvery?: number;
   readonly config?: string;
   readonly expose?: true;
+  readonly witnessPolicy?: string;
+  readonly ownWitness?: readonly string[];
+  readonly detectOnly?: true;
   readonly demo?: true;
 }
 
@@ -61,6 +64,9 @@ export function addUp(program: Command, context: Context): void {
     .option("--upstream-key-env <name>", "environment variable that holds the upstream's key")
     .option("--content <none|days>", "how long content is kept (default: 30 days)", contentOf)
     .option("--publish-every <seconds>", "time between checkpoints (default: 5)", secondsOf)
+    .option("--witness-policy <file>", "publish only what the witnesses of this tlog-policy have cosigned")
+    .option("--own-witness <name...>", "witnesses of that policy that you run yourself: asked, and never counted")
+    .option("--detect-only", "accept a policy under which two different heads could both be published")
     .option("--config <file>", "default: ./spur.yaml where there is one")
     .option(
       "--expose",

@@ -2,6 +2,8 @@ import { open } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import { fromUtf8 } from "@spur/verifier/bytes";
+import { verifyMisbehaviour } from "@spur/verifier/evidence/misbehaviour";
+import { verifyTlogProof } from "@spur/verifier/evidence/proof";
 import { verifyReceipt } from "@spur/verifier/evidence/receipt";
 import type { Report } from "@spur/verifier/evidence/report";
 import { verifyEvidence } from "@spur/verifier/evidence/verify";
@@ -18,6 +20,7 @@ const MAX_FILE = 92 * 1024 * 1024;
 
 interface Options {
   readonly trust?: readonly string[];
+  readonly entry?: string;
   readonly all?: true;
   readonly json?: true;
 }
@@ -27,16 +30,19 @@ export function addVerify(program: Command, context: Context): void {
     .command("verify")
     .summary("verify evidence or a receipt, offline, trusting nobody but whom you name")
     .description(
-      "Verifies evidence files (also inside a page written with --html) and receipts. Nothing is asked of anybody.\n" +
-        "Exit 0: verified. 1: refuted. 2: could not be checked, for example because its signer is unknown to you.",
+      "Verifies evidence files (also inside a page written with --html), receipts, C2SP tlog-proofs of any log, and proofs\n" +
+        "that a log has misbehaved. Nothing is asked of anybody.\n" +
+        "Exit 0: verified. 1: refuted, or a log convicted. 2: could not be checked, for example because its signer is unknown to you.",
     )
-    .argument("<file...>", "evidence, receipt, or page")
+    .argument("<file...>", "evidence, receipt, page, tlog-proof, or proof of misbehaviour")
+    .option("--entry <file>", "the entry that a tlog-proof is about, if it does not stand in the proof itself")
     .option("--all", "list every finding, also the many that are as they should be");
   withExamples(
     withJson(withTrust(command)),
     typed("verify", "answer.evidence.json"),
     typed("verify", "answer.evidence.json", "--trust", "log.vkey"),
     typed("verify", "receipt.json", "answer.evidence.json", "--json"),
+    typed("verify", "entry.tlog-proof", "--entry", "entry.bin", "--trust", "policy.txt"),
   );
   command.action(async (named: readonly string[], options: Options) => {
     // `--trust KEY KEY`: the second is no file, so it can only be meant like the first.
@@ -46,9 +52,11 @@ export function addVerify(program: Command, context: Context): void {
     const trust = await loadTrust(context.io, options.trust === undefined ? undefined : [...options.trust, ...keys]);
     const files: FileRead[] = [];
     for (const name of names) files.push(await readOne(context, name, names.length > 1));
-    const evidence = files.flatMap(({ bytes }) => (bytes === undefined || isReceipt(bytes) ? [] : [bytes]));
+    const entry = await readEntry(context, options.entry, files);
+    const evidence = files.flatMap(({ bytes }) => (bytes !== undefined && kindOf(bytes) === "evidence" ? [bytes] : []));
+    const given = { trust, evidence, nowMs: context.io.now(), ...(entry && { entry }) };
     const exits = files.map((file) => {
-      const report = file.bytes === undefined ? undefined : reportOn(file.bytes, trust, evidence, context.io.now());
+      const report = file.bytes === undefined ? undefined : reportOn(file.bytes, given);
       tell(context, file, report, options, names.length > 1);
       return report?.exit ?? 2;
     });
@@ -72,13 +80,39 @@ async function readOne({ io }: Context, name: string, several: boolean): Promise
   }
 }
 
-function isReceipt(bytes: Uint8Array): boolean {
-  return new TextDecoder().decode(bytes.subarray(0, 40)).startsWith('{"format":"spur-receipt-file/');
+/** By how our own formats and C2SP's begin; whatever begins otherwise has to be evidence, and is told what it is not. */
+function kindOf(bytes: Uint8Array): "evidence" | "receipt" | "misbehaviour" | "proof" {
+  const beginning = new TextDecoder().decode(bytes.subarray(0, 40));
+  if (beginning.startsWith("c2sp.org/tlog-proof@")) return "proof";
+  const [, kind] = /^\{"format":"spur-(receipt-file|misbehaviour)\//.exec(beginning) ?? [];
+  return kind === "misbehaviour" ? kind : kind === undefined ? "evidence" : "receipt";
+}
+
+/** `--entry` is for tlog-proofs alone: where there is none, whoever named it expects a check that is not made. */
+async function readEntry(context: Context, name: string | undefined, files: readonly FileRead[]) {
+  if (name === undefined) return undefined;
+  if (!files.some(({ bytes }) => bytes !== undefined && kindOf(bytes) === "proof")) {
+    throw new CliError("cli/option", "--entry goes with a tlog-proof, and there is none", {
+      hint: typed("verify", "--help"),
+    });
+  }
+  return readBounded(resolve(context.io.cwd, name), name);
+}
+
+interface Given {
+  readonly trust: Trust;
+  /** Every evidence file that was named. */
+  readonly evidence: readonly Uint8Array[];
+  readonly entry?: Uint8Array;
+  readonly nowMs: number;
 }
 
 /** A receipt is held against every evidence file named beside it: a contradiction anywhere counts, else the one that says most. */
-function reportOn(bytes: Uint8Array, trust: Trust, evidence: readonly Uint8Array[], nowMs: number): Report {
-  if (!isReceipt(bytes)) return verifyEvidence(bytes, trust, { nowMs });
+function reportOn(bytes: Uint8Array, { trust, evidence, nowMs, entry }: Given): Report {
+  const kind = kindOf(bytes);
+  if (kind === "misbehaviour") return verifyMisbehaviour(bytes, trust);
+  if (kind === "proof") return verifyTlogProof(bytes, trust, { nowMs, ...(entry && { entry }) });
+  if (kind === "evidence") return verifyEvidence(bytes, trust, { nowMs });
   const alone = verifyReceipt(bytes, trust, { nowMs });
   const reports = evidence.map((file) => verifyReceipt(bytes, trust, { nowMs, evidence: file }));
   const passes = (report: Report) => report.findings.filter(({ verdict }) => verdict === "pass").length;
