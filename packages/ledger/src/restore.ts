@@ -174,11 +174,10 @@ async function takeForward(
     if (keyring === undefined) lost += loseAllContents(database, vault, keys);
     // Keys revoked since this copy was made would be valid again: all go, and the next start makes a new operator key.
     database.exec("delete from access_keys");
-    if (added.length > 0) database.prepare("insert into owners values (?, '')").run(head.size);
+    log.addIds(added.map(({ entry }, i) => ({ rec: entry.rec, owner: "", index: head.size + i })));
     added.forEach(({ bytes, entry }, i) => {
       const index = head.size + i;
       database.prepare("insert into entries values (?, ?)").run(index, bytes);
-      database.prepare("insert into recs values (?, ?)").run(Buffer.from(entry.rec, "hex"), index);
       database.prepare("insert or replace into registers values (?, ?, ?)").run(entry.reg, entry.seq, index);
       if (entry.commitment !== undefined && !keptNothing(entry, entryAt)) {
         const serial = vault.nextSerial();

@@ -1,14 +1,16 @@
-// Ids that moved to the sorted table, ids that did not, and a process that ends in between.
+// The index of ids: against a Map, over new starts, rolled back commits and merges; with the ids that somebody would choose to harm it.
 import { createHash } from "node:crypto";
-import { join } from "node:path";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
-import { afterAll, expect, it } from "vitest";
+import fc from "fast-check";
+import { afterAll, describe, expect, it } from "vitest";
 import { openDatabase } from "../src/storage/database.ts";
-import { sqliteRecIndex } from "../src/storage/rec-index.ts";
-
-type RecIndex = ReturnType<typeof sqliteRecIndex>;
+import { mark, mayHold } from "../src/storage/rec-filter.ts";
+import { keyedHash } from "../src/storage/rec-hash.ts";
+import { sqliteRecIndex, type Indexed, type RecIndex } from "../src/storage/rec-index.ts";
+import { SHAPE, type RecShape } from "../src/storage/rec-runs.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "spur-test-"));
 afterAll(() => {
@@ -17,84 +19,227 @@ afterAll(() => {
 
 const recOf = (index: number): string => createHash("sha256").update(String(index)).digest("hex").slice(0, 32);
 const ownerOf = (index: number): string => (index % 1000 < 3 ? "" : `key${Math.floor(index / 1000)}`);
+const entriesOf = (recs: readonly string[], from: number): Indexed[] =>
+  recs.map((rec, i) => ({ rec, owner: ownerOf(from + i), index: from + i }));
 
-function add(database: DatabaseSync, index: RecIndex, from: number, to: number, batch: number, rec = recOf): void {
-  for (let at = from; at < to; at += batch) {
-    database.exec("begin immediate");
-    const entries = Array.from({ length: Math.min(batch, to - at) }, (_, i) => ({
-      rec: rec(at + i),
-      owner: ownerOf(at + i),
-      index: at + i,
-    }));
-    index.add(entries);
-    database.exec("commit");
-  }
+function commit(database: DatabaseSync, index: RecIndex, recs: readonly string[], from: number): void {
+  database.exec("begin immediate");
+  index.add(entriesOf(recs, from));
+  database.exec("commit");
 }
 
-const counts = (database: DatabaseSync): { sorted: number; tail: number } =>
-  database
-    .prepare(
-      "select (select count(*) from recs) as sorted, (select coalesce(sum(length(recs)) / 16, 0) from rec_tail) as tail",
-    )
-    .get() as never;
+/** Tails of 8 ids, runs of 16, 32, 64 …: something merges in nearly every commit. */
+const TINY: RecShape = { bucketBits: 1, bucketIds: 4, pageIds: 5, fanoutBits: 1, filterBlocks: 1 };
+/** Pages as they are, but tails of 8192 ids and runs of 32,768. */
+const SMALL: RecShape = { ...SHAPE, bucketBits: 4, fanoutBits: 2 };
 
-it("finds every id, whichever table it is in, before and after each new start", { timeout: 60_000 }, () => {
-  const path = join(folder, "one.sqlite");
-  let size = 0;
-  for (const [grow, batch] of [
-    [10, 1],
-    [30_000, 128],
-    [20_000, 500],
-    [300, 1],
-    [40_000, 256],
-    [7, 7],
-  ] as const) {
-    const database = openDatabase(path);
-    const index = sqliteRecIndex(database);
-    add(database, index, size, size + grow, batch);
-    size += grow;
-    const check = (one: RecIndex): void => {
-      for (let i = 0; i < size; i += size > 1000 ? 37 : 1) {
-        expect(one.find(recOf(i))).toBe(i);
-        expect(one.ownerOf(i)).toBe(ownerOf(i));
-      }
-      for (let i = size; i < size + 50; i++) expect(one.find(recOf(i))).toBeUndefined();
-    };
-    check(index);
-    check(sqliteRecIndex(database)); // as a process finds it that starts now
-    database.close();
-  }
+const digest = fc.uint8Array({ minLength: 16, maxLength: 16 }).map((bytes) => Buffer.from(bytes).toString("hex"));
+/** Ids that begin alike, end alike, count up, or differ in one place. */
+const chosen = fc.oneof(
+  digest,
+  digest.map((hex) => `${"0".repeat(28)}${hex.slice(0, 4)}`),
+  digest.map((hex) => `${hex.slice(0, 4)}${"f".repeat(28)}`),
+  fc.nat({ max: 255 }).map((n) => n.toString(16).padStart(32, "0")),
+  fc.nat({ max: 31 }).map((n) => `${"0".repeat(n)}1${"0".repeat(31 - n)}`),
+);
+const step = fc.oneof(
+  { weight: 6, arbitrary: fc.uniqueArray(chosen, { minLength: 1, maxLength: 40 }).map((recs) => ({ recs, how: "commit" as const })) },
+  { weight: 1, arbitrary: fc.uniqueArray(chosen, { minLength: 1, maxLength: 40 }).map((recs) => ({ recs, how: "lose" as const })) },
+  { weight: 1, arbitrary: fc.constant({ recs: [], how: "reopen" as const }) },
+  { weight: 2, arbitrary: fc.constant({ recs: [], how: "look" as const }) },
+); // prettier-ignore
+
+describe("against a Map", () => {
+  const shapes: [string, RecShape, number][] = [
+    ["tails of 8 ids, merged by twos", TINY, 20],
+    ["tails that leave in several steps", { ...TINY, bucketBits: 3, bucketIds: 6 }, 20],
+    ["merged by fours", { ...TINY, fanoutBits: 2, filterBlocks: 3 }, 15],
+    ["pages that are too small for what comes to them", { ...TINY, bucketIds: 8, pageIds: 2, fanoutBits: 3 }, 15],
+  ];
+  it.each(shapes)("%s", { timeout: 60_000 }, (name, shape, numRuns) => {
+    let run = 0;
+    fc.assert(
+      fc.property(fc.array(step, { minLength: 20, maxLength: 60 }), fc.array(chosen, { maxLength: 50 }), (steps, others) => {
+        const path = join(folder, `${name.length}-${run++}.sqlite`);
+        let database = openDatabase(path);
+        let index = sqliteRecIndex(database, shape);
+        const known = new Map<string, number>();
+        const reopen = (): void => {
+          database.close();
+          database = openDatabase(path);
+          index = sqliteRecIndex(database, shape);
+        };
+        try {
+          database.exec("pragma synchronous = off"); // what a crash of the machine leaves is SQLite's business
+          for (const { recs, how } of steps) {
+            const fresh = recs.filter((rec) => !known.has(rec));
+            expect(fresh.filter((rec) => index.find(rec) !== undefined)).toEqual([]);
+            if (how === "lose") {
+              // The process ends before its commit: what it knew in memory goes with it.
+              database.exec("begin immediate");
+              index.add(entriesOf(fresh, known.size));
+              for (const rec of fresh) expect(index.find(rec)).toBeDefined();
+              reopen();
+              expect(fresh.filter((rec) => index.find(rec) !== undefined)).toEqual([]);
+            } else if (how === "reopen") reopen();
+            else if (how === "look") for (const [rec, at] of known) expect(index.find(rec)).toBe(at);
+            else {
+              commit(database, index, fresh, known.size);
+              for (const rec of fresh) known.set(rec, known.size);
+            }
+          }
+          for (let again = 0; again < 2; again++) {
+            for (const [rec, at] of known) {
+              expect(index.find(rec)).toBe(at);
+              expect(index.ownerOf(at)).toBe(ownerOf(at));
+            }
+            for (const rec of others) expect(index.find(rec)).toBe(known.get(rec));
+            reopen();
+          }
+        } finally {
+          database.close();
+        }
+      }),
+      { numRuns, interruptAfterTimeLimit: 15_000 },
+    ); // prettier-ignore
+  });
+});
+
+it("finds every id through many merges, in a copy made by `vacuum into` too", { timeout: 60_000 }, () => {
+  const path = join(folder, "many.sqlite");
   const database = openDatabase(path);
-  const { sorted, tail } = counts(database);
-  expect(sorted).toBeGreaterThan(size - 34_000);
-  expect(tail).toBeLessThan(40_000 + 34_000);
-  // In exactly one of the two: what stands in the tail's rows below the mark of its bucket has moved.
-  expect(database.prepare("select count(distinct idx) as n from recs").get()).toEqual({ n: sorted });
+  const index = sqliteRecIndex(database, SMALL);
+  const batches = [1, 128, 700, 3, 4000];
+  let size = 0;
+  for (let i = 0; size < 120_000; i++) {
+    const count = batches[i % batches.length] as number;
+    const from = size;
+    commit(database, index, Array.from({ length: count }, (_, k) => recOf(from + k)), from); // prettier-ignore
+    size += count;
+  }
+  const check = (one: RecIndex): void => {
+    for (let i = 0; i < size; i += 7) if (one.find(recOf(i)) !== i) throw new Error(`${i} is not found`);
+    for (let i = size; i < size + 20_000; i++) expect(one.find(recOf(i))).toBeUndefined();
+  };
+  check(index);
+  expect(database.prepare("select steps from rec_steps order by level").all().map(({ steps }) => (steps as number) > 0)).toEqual([true]); // prettier-ignore
+  check(sqliteRecIndex(database, SMALL));
+  const copy = join(folder, "copy.sqlite");
+  database.prepare("vacuum into ?").run(copy);
+  database.close();
+  const copied = openDatabase(copy);
+  check(sqliteRecIndex(copied, SMALL));
+  copied.close();
+});
+
+it("does a bounded part of its work in each commit, whoever chose the ids", { timeout: 60_000 }, () => {
+  const path = join(folder, "bounded.sqlite");
+  const database = openDatabase(path);
+  database.exec("pragma synchronous = off; pragma wal_autocheckpoint = 0");
+  const index = sqliteRecIndex(database, SMALL);
+  const alike = (i: number): string => i.toString(16).padStart(32, "0");
+  const wal = (): number => statSync(`${path}-wal`).size;
+  let most = 0;
+  const from = wal();
+  const size = 100_000;
+  for (let at = 0; at < size; at += 100) {
+    const before = wal();
+    commit(database, index, Array.from({ length: 100 }, (_, i) => alike(at + i)), at); // prettier-ignore
+    most = Math.max(most, wal() - before);
+  }
+  // The page of ids, a page of the tail, the 4 pages of a merge, and what is above them in the trees.
+  expect(most).toBeLessThan(16 * 8216);
+  expect((wal() - from) / size).toBeLessThan(200);
+  // As long as they were from the first: written again where they stand, whatever came.
+  const pages = database
+    .prepare("select max(length(ids)) as longest, min(length(ids)) as shortest from rec_pages")
+    .get();
+  expect(pages).toEqual({ longest: 8148, shortest: 8148 });
+  expect(database.prepare("pragma freelist_count").get()).toEqual({ freelist_count: 0 });
+  for (let i = 0; i < size; i += 41) expect(index.find(alike(i))).toBe(i);
   database.close();
 });
 
-it("does not stop the log for ids that somebody chose to begin alike", { timeout: 60_000 }, () => {
-  const database = openDatabase(join(folder, "two.sqlite"));
-  const index = sqliteRecIndex(database);
-  const alike = (i: number): string => `00${recOf(i).slice(2)}`;
-  add(database, index, 0, 36_000, 500, alike);
-  const before = counts(database).sorted;
-  add(database, index, 36_000, 36_001, 1, alike);
-  expect(counts(database).sorted - before).toBeLessThanOrEqual(1024);
-  for (let i = 0; i < 36_001; i += 41) expect(index.find(alike(i))).toBe(i);
-  const again = sqliteRecIndex(database);
-  for (let i = 0; i < 36_001; i += 41) expect(again.find(alike(i))).toBe(i);
+it("stays right even for ids of somebody who knows the secret", { timeout: 60_000 }, () => {
+  const database = openDatabase(join(folder, "secret.sqlite"));
+  const secret = database.prepare("select value from meta where name = 'rec_secret'").get()?.["value"] as Uint8Array;
+  const hash = keyedHash(secret);
+  const out = new Uint32Array(2);
+  const recs: string[] = [];
+  for (let i = 0; recs.length < 600; i++) {
+    const rec = recOf(i);
+    const bytes = new Uint8Array(Buffer.from(rec, "hex"));
+    hash(new Uint32Array(bytes.buffer), 0, out);
+    if ((out[0] as number) >>> 26 === 0) recs.push(rec);
+  }
+  const index = sqliteRecIndex(database, { ...TINY, bucketIds: 32, pageIds: 8 });
+  for (let at = 0; at < recs.length; at += 20) commit(database, index, recs.slice(at, at + 20), at);
+  for (const one of [index, sqliteRecIndex(database, { ...TINY, bucketIds: 32, pageIds: 8 })])
+    recs.forEach((rec, i) => expect(one.find(rec)).toBe(i));
+  expect(database.prepare("select max(length(ids)) as n from rec_pages").get()?.["n"]).toBeGreaterThan(12 * 64);
   database.close();
 });
 
-it("says loudly when an id comes twice all the same", () => {
-  const database = openDatabase(join(folder, "three.sqlite"));
-  const index = sqliteRecIndex(database);
-  database.exec("begin immediate");
-  database.prepare("insert into recs values (?, 5)").run(Buffer.from(recOf(9), "hex"));
-  database.exec("commit");
-  expect(() => {
-    add(database, index, 0, 40_000, 1000);
-  }).toThrow("UNIQUE");
+it("says loudly when an id comes twice all the same, or an index is left out", () => {
+  const database = openDatabase(join(folder, "twice.sqlite"));
+  const index = sqliteRecIndex(database, TINY);
+  commit(database, index, Array.from({ length: 100 }, (_, i) => recOf(i)), 0); // prettier-ignore
+  const add = (recs: string[], from: number) => () => {
+    database.exec("savepoint one");
+    try {
+      sqliteRecIndex(database, TINY).add(entriesOf(recs, from));
+    } finally {
+      database.exec("rollback to one");
+    }
+  };
+  for (const old of [0, 50, 99]) expect(add([recOf(200), recOf(old)], 100)).toThrow("comes twice");
+  expect(add([recOf(200), recOf(200)], 100)).toThrow("comes twice");
+  expect(add([recOf(200)], 101)).toThrow("goes to 100");
+  expect(add(["00"], 100)).toThrow("16 bytes");
+  expect(add([recOf(200)], 100)).not.toThrow();
   database.close();
+});
+
+it("knows no id that is not one", () => {
+  const database = openDatabase(join(folder, "none.sqlite"));
+  const index = sqliteRecIndex(database, TINY);
+  commit(database, index, ["0".repeat(32)], 0);
+  for (const rec of ["", "0", "0".repeat(31), "0".repeat(33), "0".repeat(64), `${"0".repeat(31)}g`, "é".repeat(32)])
+    expect(index.find(rec)).toBeUndefined();
+  expect(index.find("0".repeat(32))).toBe(0);
+  database.close();
+});
+
+describe("what stands on disk", () => {
+  it("has hashes that never change", () => {
+    const out = new Uint32Array(2);
+    const message = Uint8Array.from({ length: 16 }, (_, i) => i);
+    keyedHash(message.subarray(0, 8))(new Uint32Array(message.buffer), 0, out);
+    expect(Buffer.from(out.buffer).toString("hex")).toBe("56d7c5b93d3e2ec2");
+  });
+
+  it("has a secret of its own in each database", () => {
+    const secrets = ["a", "b"].map((name) => {
+      const database = openDatabase(join(folder, `${name}.sqlite`));
+      const { value } = database.prepare("select value from meta where name = 'rec_secret'").get() as { value: Uint8Array };
+      database.close();
+      return Buffer.from(value).toString("hex");
+    }); // prettier-ignore
+    expect(secrets[0]).toMatch(/^[0-9a-f]{16}$/);
+    expect(secrets[1]).not.toBe(secrets[0]);
+  });
+});
+
+it("filters hold what was marked, and little else", () => {
+  const blocks = SHAPE.filterBlocks;
+  const filter = new Uint32Array(8 * blocks);
+  const at = (i: number): [number, number] => {
+    const bytes = createHash("sha256").update(String(i)).digest();
+    return [8 * (bytes.readUInt32LE(0) % blocks), bytes.readUInt32LE(4)];
+  };
+  for (let i = 0; i < SHAPE.bucketIds; i++) mark(filter, ...at(i));
+  for (let i = 0; i < SHAPE.bucketIds; i++) expect(mayHold(filter, ...at(i))).toBe(true);
+  let wrong = 0;
+  for (let i = 0; i < 100_000; i++) if (mayHold(filter, ...at(1_000_000 + i))) wrong++;
+  expect(wrong).toBeLessThan(500);
 });

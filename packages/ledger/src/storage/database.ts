@@ -1,17 +1,17 @@
 import { DatabaseSync } from "node:sqlite";
 import { EMPTY_ROOT, type Root } from "@spur/verifier/tlog/merkle";
 import { SpurError } from "../errors.ts";
+import { REC_TABLES } from "./rec-index.ts";
+import { upgrade } from "./upgrade.ts";
 
-/** The version of what stands in the data folder; a newer program brings an older folder up to date in `UPGRADES`. */
-export const DATA_VERSION = 1;
+/** The version of what stands in the data folder; a newer program brings an older folder up to date (upgrade.ts). */
+export const DATA_VERSION = 2;
 
 const SCHEMA = `
 create table meta (name text primary key, value blob not null) without rowid;
 create table head (one integer primary key check (one = 1), size integer not null, root blob not null);
 create table entries (idx integer primary key, bytes blob not null);
-create table recs (rec blob primary key, idx integer not null) without rowid;
-create table rec_tail (last integer primary key, recs blob not null);
-create table rec_moved (one integer primary key check (one = 1), cursor integer not null, below blob not null);
+${REC_TABLES}
 create table owners (first integer primary key, owner text not null);
 create table registers (name text primary key, seq integer not null, idx integer not null) without rowid;
 create table signed (size integer primary key, root blob not null, key_id text not null);
@@ -38,11 +38,19 @@ export function openDatabase(path: string): DatabaseSync {
   const version = (database.prepare("pragma user_version").get() as { user_version: number }).user_version;
   if (version === 0) {
     database.exec(`begin immediate; ${SCHEMA} pragma user_version = ${DATA_VERSION}; commit;`);
-  } else if (version > DATA_VERSION) {
+    return database;
+  }
+  try {
+    if (version > DATA_VERSION)
+      throw new SpurError(
+        "data/too-new",
+        `the data folder has version ${version}, this program knows ${DATA_VERSION}`,
+        { hint: "Start it with the newer program that wrote it." },
+      );
+    if (version < DATA_VERSION) upgrade(database, version);
+  } catch (error) {
     database.close();
-    throw new SpurError("data/too-new", `the data folder has version ${version}, this program knows ${DATA_VERSION}`, {
-      hint: "Start it with the newer program that wrote it.",
-    });
+    throw error;
   }
   return database;
 }

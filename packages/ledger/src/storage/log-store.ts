@@ -2,7 +2,7 @@ import type { DatabaseSync } from "node:sqlite";
 import { Bug, SpurError } from "../errors.ts";
 import type { LogState, Plan } from "../log/plan.ts";
 import type { Root } from "@spur/verifier/tlog/merkle";
-import { sqliteRecIndex } from "./rec-index.ts";
+import { sqliteRecIndex, type Indexed } from "./rec-index.ts";
 
 /** What a commit carries besides the entries; written in the same transaction. */
 export type Beside = () => void;
@@ -16,6 +16,8 @@ export interface LogStore {
   reading<T>(work: () => T): T;
   indexOf(rec: string): number | undefined;
   ownerOf(rec: string): { index: number; owner: string } | undefined;
+  /** Notes the ids of entries that came in another way than by {@link LogStore.commit}; inside {@link LogStore.write}. */
+  addIds(entries: readonly Indexed[]): void;
   /** Entry bytes still held as rows, from `from` (at most `count`), in order. */
   rows(from: number, count: number): { idx: number; bytes: Uint8Array }[];
   firstRow(): number | undefined;
@@ -85,6 +87,9 @@ export function sqliteLogStore(database: DatabaseSync): LogStore {
     ownerOf(rec) {
       const index = recs.find(rec);
       return index === undefined ? undefined : { index, owner: recs.ownerOf(index) };
+    },
+    addIds: (entries) => {
+      recs.add(entries);
     },
     rows: (from, count) => selectRows.all(from, count) as { idx: number; bytes: Uint8Array }[],
     firstRow: () => (selectFirst.get() as { first: number | null }).first ?? undefined,

@@ -1,91 +1,119 @@
 import type { DatabaseSync } from "node:sqlite";
 import { Bug } from "../errors.ts";
+import { keyedHash } from "./rec-hash.ts";
+import { RecRuns, SHAPE } from "./rec-runs.ts";
+import { RecTail } from "./rec-tail.ts";
 
 const REC_BYTES = 16;
-const BUCKETS = 256;
-/** Ids held in the tail before they begin to move: two megabytes of memory, and a few hundredths of a second at a start. */
-const TAIL = 32_768;
-/** The most that moves in one commit, whoever chose the ids. */
-const MOVED_AT_ONCE = 1024;
+/** Ids in a row of `rec_ids`: they fit one page of the database. */
+const ROW_IDS = 500;
 const CACHED = 1024;
 
 export type RecIndex = ReturnType<typeof sqliteRecIndex>;
 
+/** An entry as the index sees it. */
+export interface Indexed {
+  /** 32 hex digits. */
+  readonly rec: string;
+  readonly owner: string;
+  readonly index: number;
+}
+
 /**
- * Which record stands at which index, and who may open it. Ids are random: put into a table sorted by id as they come, each would rewrite
- * a page of its own, many times what the entry itself needs. So a commit appends its ids to `rec_tail`, one row for all of them, and
- * holds them in memory; once there are many, those that begin with the next of the 256 first bytes move to the sorted table `recs`,
- * where they are neighbours. An id is in exactly one of the two. Both writes are part of the commit, so a crash finds them as they were.
+ * Ids in the order of the log, by the index of a row's last one; their hashes on pages; for each level of runs, its pages that went into
+ * the next. `randomblob` is the operating system's randomness.
  */
-export function sqliteRecIndex(database: DatabaseSync) {
-  const selectRec = database.prepare("select idx from recs where rec = ?");
-  const insertRec = database.prepare("insert into recs values (?, ?)");
-  const insertTail = database.prepare("insert into rec_tail values (?, ?)");
-  const deleteTail = database.prepare("delete from rec_tail where last < ?");
-  const setMoved = database.prepare("insert or replace into rec_moved values (1, ?, ?)");
+export const REC_TABLES = `
+create table rec_ids (last integer primary key, ids blob not null);
+create table rec_pages (slot integer primary key, ids blob not null);
+create table rec_steps (level integer primary key, steps integer not null);
+insert into meta values ('rec_secret', randomblob(8));`;
+
+/**
+ * Which record stands at which index, and who may open it. Every commit asks whether its ids are new, and ids are random: a table sorted
+ * by id would have to read and rewrite a page for each. So `rec_ids` holds the ids as they come, in the order of the log, and is what
+ * counts; all else says where in it to look, and is never believed without a look. The youngest ids are found in memory ({@link RecTail}),
+ * all others on pages by their hash, with filters before them ({@link RecRuns}). Every write is part of the commit that it belongs to, and
+ * proportional to it, so a crash finds the index as it was, and no commit waits for work that earlier ones left.
+ */
+export function sqliteRecIndex(database: DatabaseSync, shape = SHAPE) {
+  const selectId = database.prepare(
+    "select hex(substr(ids, length(ids) - 16 * (last - ?1) - 15, 16)) as id from rec_ids where last >= ?1 order by last limit 1",
+  );
+  const insertIds = database.prepare("insert into rec_ids values (?, ?)");
   const selectOwner = database.prepare("select owner from owners where first <= ? order by first desc limit 1");
   const insertOwner = database.prepare("insert into owners values (?, ?)");
-  /** Indexes of the ids that have not moved. */
-  const tail = new Map<string, number>();
-  /** The same ids by their first byte, the oldest first. */
-  const buckets: string[][] = Array.from({ length: BUCKETS }, () => []);
-  /** Of each bucket: ids of entries below this index have moved. */
-  const movedBelow = new Float64Array(BUCKETS);
-  /** What was found in `recs` lately: records refer to the same few again and again. */
+  const hash = keyedHash(
+    database.prepare("select value from meta where name = 'rec_secret'").get()?.["value"] as Uint8Array,
+  );
+  const runs = new RecRuns(database, shape, holds);
+  const asked = Buffer.alloc(REC_BYTES);
+  const askedWords = wordsOf(asked);
+  const hashed = new Uint32Array(2);
+  /** What was found lately: records refer to the same few again and again. */
   const cache = new Map<string, number>();
-  let cursor = 0;
+  /** A tail that is full, while its pages are written. */
+  let full: RecTail | undefined;
+  let tail = new RecTail(runs.size, shape);
   let lastOwner = (selectOwner.get(Number.MAX_SAFE_INTEGER) as { owner: string } | undefined)?.owner;
-  readTail();
-
-  function readTail(): void {
-    const moved = database.prepare("select cursor, below from rec_moved").get() as
-      { cursor: number; below: Uint8Array } | undefined;
-    if (moved !== undefined) {
-      cursor = moved.cursor;
-      movedBelow.set(new Float64Array(moved.below.slice().buffer));
-    }
-    for (const row of database.prepare("select last, recs from rec_tail order by last").iterate()) {
-      const { last, recs } = row as { last: number; recs: Uint8Array };
-      put(Buffer.from(recs), last + 1 - recs.length / REC_BYTES);
+  for (const row of database.prepare("select ids from rec_ids where last >= ? order by last").iterate(runs.size)) {
+    const ids = wordsOf(row["ids"] as Uint8Array);
+    for (let at = 0; at < ids.length; at += REC_BYTES / 4) {
+      makeRoom();
+      hash(ids, at, hashed);
+      tail.put(hashed[0] as number, hashed[1] as number);
     }
   }
 
-  function put(recs: Buffer, first: number): void {
-    for (let at = 0, idx = first; at < recs.length; at += REC_BYTES, idx++) {
-      const bucket = recs[at] as number;
-      if (idx < (movedBelow[bucket] as number)) continue;
-      const rec = recs.toString("latin1", at, at + REC_BYTES);
-      (buckets[bucket] as string[]).push(rec);
-      tail.set(rec, idx);
-    }
+  function makeRoom(): void {
+    if (tail.room > 0) return;
+    while (full !== undefined) writePages(full);
+    full = tail;
+    tail = new RecTail(full.first + full.count, shape);
   }
 
-  /** Moves the oldest ids of the bucket at the cursor; how many. */
-  function move(size: number): number {
-    const bucket = buckets[cursor] as string[];
-    const recs = bucket.splice(0, MOVED_AT_ONCE);
-    const left = bucket[0];
-    movedBelow[cursor] = left === undefined ? size : (tail.get(left) as number);
-    for (const rec of recs.toSorted()) {
-      const idx = tail.get(rec) as number;
-      insertRec.run(Buffer.from(rec, "latin1"), idx);
-      tail.delete(rec);
-    }
-    cursor = (cursor + 1) % BUCKETS;
-    return recs.length;
+  function writePages(oldest: RecTail): void {
+    if (runs.append(oldest)) full = undefined;
+  }
+
+  function holds(index: number, rec: string): boolean {
+    return selectId.get(index)?.["id"] === rec.toUpperCase();
+  }
+
+  /** Where the id stands whose hash is in `hashed`. */
+  function locate(rec: string): number | undefined {
+    const h1 = hashed[0] as number;
+    const h2 = hashed[1] as number;
+    return tail.find(rec, h1, h2, holds) ?? full?.find(rec, h1, h2, holds) ?? runs.find(rec, h1, h2);
+  }
+
+  /** At most as many as a row and the tail have room for. */
+  function addSome(entries: readonly Indexed[], first: number): void {
+    const ids = Buffer.from(entries.map(({ rec }) => rec).join(""), "hex");
+    if (ids.length !== REC_BYTES * entries.length) throw new Bug("a rec is not 16 bytes");
+    if (first !== tail.first + tail.count) throw new Bug(`the index of ids goes to ${tail.first + tail.count}`);
+    const after = first + entries.length;
+    insertIds.run(after - 1, ids);
+    const words = wordsOf(ids);
+    entries.forEach(({ rec }, i) => {
+      hash(words, (i * REC_BYTES) / 4, hashed);
+      if (locate(rec) !== undefined) throw new Bug(`the id ${rec} comes twice`);
+      tail.put(hashed[0] as number, hashed[1] as number);
+    });
+    for (let due = runs.due(0, first, after); due > 0 && full !== undefined; due--) writePages(full);
+    runs.merge(first, after);
   }
 
   return {
     find(rec: string): number | undefined {
-      const bytes = Buffer.from(rec, "hex");
-      // As 16 characters, a byte each: half of what the hex digits need.
-      const name = bytes.toString("latin1");
-      const known = tail.get(name) ?? cache.get(name);
+      const known = cache.get(rec);
       if (known !== undefined) return known;
-      const found = (selectRec.get(bytes) as { idx: number } | undefined)?.idx;
+      if (rec.length !== 2 * REC_BYTES || asked.write(rec, "hex") !== REC_BYTES) return undefined;
+      hash(askedWords, 0, hashed);
+      const found = locate(rec);
       if (found !== undefined) {
         if (cache.size >= CACHED) cache.clear();
-        cache.set(name, found);
+        cache.set(rec, found);
       }
       return found;
     },
@@ -94,24 +122,23 @@ export function sqliteRecIndex(database: DatabaseSync) {
     ownerOf: (idx: number): string => (selectOwner.get(idx) as { owner: string } | undefined)?.owner ?? "",
 
     /** Inside the transaction that writes these entries; their indexes follow on one another. */
-    add(entries: readonly { readonly rec: string; readonly owner: string; readonly index: number }[]): void {
-      const first = entries[0]?.index;
-      if (first === undefined) return;
-      const size = first + entries.length;
-      const recs = Buffer.from(entries.map(({ rec }) => rec).join(""), "hex");
-      if (recs.length !== REC_BYTES * entries.length) throw new Bug("a rec is not 16 bytes");
-      insertTail.run(size - 1, recs);
-      put(recs, first);
+    add(entries: readonly Indexed[]): void {
+      for (let at = 0; at < entries.length;) {
+        makeRoom();
+        const some = entries.slice(at, at + Math.min(ROW_IDS, tail.room));
+        addSome(some, (entries[0] as Indexed).index + at);
+        at += some.length;
+      }
       for (const { owner, index } of entries) {
         if (owner === lastOwner) continue;
         insertOwner.run(index, owner);
         lastOwner = owner;
       }
-      if (tail.size <= TAIL) return;
-      for (let moved = 0, tried = 0; tail.size > TAIL && moved < MOVED_AT_ONCE && tried < BUCKETS; tried++)
-        moved += move(size);
-      setMoved.run(cursor, Buffer.from(movedBelow.buffer.slice(0)));
-      deleteTail.run(Math.min(...movedBelow));
     },
   };
+}
+
+/** Little-endian, as the machines are that this runs on. */
+function wordsOf(ids: Uint8Array): Uint32Array {
+  return new Uint32Array(ids.buffer, ids.byteOffset, ids.length / 4);
 }
