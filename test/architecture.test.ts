@@ -18,6 +18,12 @@ const LOADS_LEDGER = /^packages\/cli\/src\/(.*\/)?(up|demo|backup|recover|custod
 /** Commands that serve or train the demo model. */
 const LOADS_DEMO = /^packages\/cli\/src\/(.*\/)?(up|demo|replay)(-[a-z-]+)?\.ts$/;
 
+/** Commands of the CLI that run a witness on this machine; they load it only when they run. */
+const LOADS_WITNESS = /^packages\/cli\/src\/commands\/witness(-[a-z-]+)?\.ts$/;
+
+/** What a witness takes of Node. It opens no connection and starts no process. */
+const WITNESS_NODE = /^node:(crypto|fs|fs\/promises|http|net|path|sqlite|util|zlib)$/;
+
 /** Where a module's name is worked out at run time: the CLI's launcher, and its loader, whose callers are held to the table by name. */
 const COMPUTED = /^packages\/(cli\/(bin\/spur\.js|src\/optional\.ts)|ledger\/src\/api\/routes-pages\.ts)$/;
 
@@ -75,6 +81,11 @@ const TABLE: readonly Row[] = [
     says: "the ledger imports itself and the verifier, neither cli nor web nor demo",
   },
   {
+    from: /^packages\/witness\/src\//,
+    allows: (to) => verifier(to) || inside("packages/witness/src")(to) || WITNESS_NODE.test(to),
+    says: "the witness imports itself, the verifier, and of Node what keeps files and answers HTTP: whoever runs one installs no ledger",
+  },
+  {
     from: /^packages\/cli\//,
     allows: (to, { file, kind }) =>
       foreign(to) ||
@@ -82,8 +93,9 @@ const TABLE: readonly Row[] = [
       inside("packages/cli")(to) ||
       (kind === "type" && inside("packages/ledger/src/api")(to)) ||
       (LOADS_LEDGER.test(file) && kind !== "static" && inside("packages/ledger/src")(to)) ||
-      (LOADS_DEMO.test(file) && kind !== "static" && inside("demo/src")(to)),
-    says: "the CLI imports the verifier and types of ledger/api; up, demo, backup, recover and custody load the ledger, and up, demo and replay the demo model, by import()",
+      (LOADS_DEMO.test(file) && kind !== "static" && inside("demo/src")(to)) ||
+      (LOADS_WITNESS.test(file) && kind !== "static" && inside("packages/witness/src")(to)),
+    says: "the CLI imports the verifier and types of ledger/api; up, demo, backup, recover and custody load the ledger, up, demo and replay the demo model, and witness the witness, by import()",
   },
   {
     from: /^packages\/web\//,
@@ -114,6 +126,7 @@ const TABLE: readonly Row[] = [
 const WORKSPACES: Record<string, string> = {
   "@spur/verifier": "packages/verifier",
   "@spur/ledger": "packages/ledger",
+  "@spur/witness": "packages/witness",
   "@spur/cli": "packages/cli",
   "@spur/web": "packages/web",
   "@spur/demo": "demo",
@@ -140,6 +153,7 @@ function complaints(source: Source): string[] {
 const CODE = [
   "packages/verifier/src",
   "packages/ledger/src",
+  "packages/witness/src",
   "packages/cli/src",
   "packages/cli/bin",
   "packages/web/src",
@@ -223,6 +237,10 @@ describe("the table itself", () => {
     ["packages/cli/src/commands/trace.ts", 'import type { LogStore } from "@spur/ledger/log/store";'],
     ["packages/cli/src/commands/ask.ts", 'await loadOptional("@spur/ledger/main", "ask");'],
     ["packages/web/src/a.ts", 'import { run } from "@spur/cli/main";'],
+    ["packages/witness/src/a.ts", 'import { SpurError } from "@spur/ledger/errors";'],
+    ["packages/witness/src/a.ts", 'import { spawn } from "node:child_process";'],
+    ["packages/cli/src/commands/witness.ts", 'import { startWitness } from "@spur/witness/serve";'],
+    ["packages/cli/src/commands/trace.ts", 'await import("@spur/witness/serve");'],
     ["demo/src/a.ts", 'import { startLedger } from "@spur/ledger/main";'],
     ["packages/verifier/src/a.ts", "const later = await import(name);"],
   ])("refuses in %s: %s", (file, text) => {
@@ -252,6 +270,11 @@ describe("the table itself", () => {
       'await loadOptional<typeof import("@spur/ledger/main")>("@spur/ledger/main", "up");',
     ],
     ["packages/cli/src/commands/trace.ts", 'import type { Trace } from "@spur/ledger/api/wire";'],
+    ["packages/cli/src/commands/witness.ts", 'await import("@spur/witness/serve");'],
+    [
+      "packages/witness/src/a.ts",
+      'import { DatabaseSync } from "node:sqlite"; import { utf8 } from "@spur/verifier/bytes";',
+    ],
   ])("allows in %s: %s", (file, text) => {
     expect(complaints(parse(file, text))).toEqual([]);
   });

@@ -75,6 +75,7 @@ function documented(markdown: string): string[][] {
 const sources = [
   "packages/verifier/src",
   "packages/ledger/src",
+  "packages/witness/src",
   "packages/cli/src",
   "packages/web/src",
   "demo/src",

@@ -6,8 +6,10 @@ import { Skip, type Suite } from "./peer.ts";
 import { python } from "./python.ts";
 import { sqlite } from "./sqlite.ts";
 import { tessera } from "./tessera.ts";
+import { witness } from "./witness.ts";
+import { witnessServer } from "./witness-server.ts";
 
-const SUITES: readonly Suite[] = [python, openaiPython, openaiNode, tessera, sqlite, browser];
+const SUITES: readonly Suite[] = [python, openaiPython, openaiNode, tessera, witness, witnessServer, sqlite, browser];
 
 // Not left to the event loop: a suite that failed may have left something open.
 process.exit(await main(process.argv.slice(2)));

@@ -20,6 +20,8 @@ export interface LedgerConfig {
   readonly expose: boolean;
   readonly demo: boolean;
   readonly logLevel: string;
+  /** The policy without whose witnesses nothing is published, and what the operator says of it. */
+  readonly witnesses?: { readonly policy: string; readonly own: readonly string[]; readonly detectOnly: boolean };
 }
 
 export interface UpstreamConfig {
@@ -48,12 +50,18 @@ export interface ConfigSource {
   readonly config?: string;
   readonly logLevel?: string;
   readonly discover?: boolean | string;
+  /** A file: a C2SP tlog-policy as it is. */
+  readonly witnessPolicy?: string;
+  /** Names in the policy; in the environment with commas between them. */
+  readonly ownWitness?: string | readonly string[];
+  readonly detectOnly?: boolean | string;
 }
 
 const ENVIRONMENT: Record<string, keyof ConfigSource> = {
   SPUR_DATA: "data", SPUR_KEYS: "keys", SPUR_HOST: "host", SPUR_PORT: "port", SPUR_ORIGIN: "origin", SPUR_UPSTREAM: "upstream",
   SPUR_UPSTREAM_KEY_ENV: "upstreamKeyEnv", SPUR_CONTENT: "content", SPUR_PUBLISH_EVERY: "publishEvery", SPUR_EXPOSE: "expose",
-  SPUR_CONFIG: "config", SPUR_LOG_LEVEL: "logLevel", SPUR_DISCOVER: "discover",
+  SPUR_CONFIG: "config", SPUR_LOG_LEVEL: "logLevel", SPUR_DISCOVER: "discover", SPUR_WITNESS_POLICY: "witnessPolicy",
+  SPUR_OWN_WITNESS: "ownWitness", SPUR_DETECT_ONLY: "detectOnly",
 }; // prettier-ignore
 
 /** Puts the sources together and checks each value. Throws `config/…`, saying which setting, where it came from and what it may be. */
@@ -88,6 +96,7 @@ export function resolveConfig(
   if (!/^[^\s+\u0000-\u001f]{1,200}$/u.test(origin)) throw new SpurError("config/origin", `${JSON.stringify(origin)} is no origin`, { hint: "Use a schema-less URL prefix such as example.com/log, without spaces or +." }); // prettier-ignore
   const named = typeof set.upstream === "string" ? [set.upstream] : (set.upstream ?? []);
   const keyEnv = set.upstreamKeyEnv === undefined ? {} : { keyEnv: set.upstreamKeyEnv };
+  const witnesses = witnessesOf(set, cwd);
   return {
     data,
     keys,
@@ -101,7 +110,25 @@ export function resolveConfig(
     expose,
     demo,
     logLevel: set.logLevel ?? "warn",
+    ...(witnesses === undefined ? {} : { witnesses }),
   };
+}
+
+function witnessesOf(set: ConfigSource, cwd: string): LedgerConfig["witnesses"] {
+  const own = typeof set.ownWitness === "string" ? set.ownWitness.split(",") : (set.ownWitness ?? []);
+  const detectOnly = set.detectOnly === true || set.detectOnly === "1" || set.detectOnly === "true";
+  if (set.witnessPolicy === undefined) {
+    if (own.length === 0 && !detectOnly) return undefined;
+    throw new SpurError("config/witness-policy", "a setting for witnesses, and no policy that names them", {
+      hint: "Name the policy with --witness-policy FILE.",
+    });
+  }
+  const path = resolve(cwd, set.witnessPolicy);
+  try {
+    return { policy: readFileSync(path, "utf8"), own, detectOnly };
+  } catch (cause) {
+    throw new SpurError("config/witness-policy", `${path}: ${(cause as Error).message}`, { cause });
+  }
 }
 
 /** "none" → 0; a number of days otherwise. */
@@ -138,6 +165,9 @@ function readConfigFile(path: string, wanted: boolean): ConfigSource {
     "expose",
     "logLevel",
     "discover",
+    "witnessPolicy",
+    "ownWitness",
+    "detectOnly",
   ];
   if (typeof parsed !== "object" || Array.isArray(parsed))
     throw new SpurError("config/file", `${path} is not a list of settings`);

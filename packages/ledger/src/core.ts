@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import { AccessKeys } from "./core/access-keys.ts";
 import { Admission, type Batch } from "./core/admission.ts";
+import { Cosigning } from "./core/cosigning.ts";
 import { Handle } from "./core/handle.ts";
 import { endCreation, letGo, openChecked, type Checked, type Held } from "./core/open.ts";
 import { Publication } from "./core/publication.ts";
@@ -18,6 +19,7 @@ import { destroyContents, finishDestruction, payloadFiles } from "./vault/destro
 import type { Keyring } from "./vault/keyring.ts";
 import { collectOrphans } from "./vault/orphans.ts";
 import { destroyRoot } from "./vault/root-key.ts";
+import type { WitnessesState } from "./witness/witnesses.ts";
 
 /**
  * The ledger's one writer: owns the database connection, the keys and the published files. Lives in the worker thread; the
@@ -43,7 +45,7 @@ export class Core {
   /** Something was committed since the write-ahead log was emptied. */
   #untidy = true;
 
-  private constructor(options: CoreOptions, checked: Checked, held: Held) {
+  private constructor(options: CoreOptions, checked: Checked, held: Held, cosigning: Cosigning | undefined) {
     this.#options = options;
     this.#held = held;
     this.#database = checked.database;
@@ -56,7 +58,7 @@ export class Core {
     this.#handle = new Handle(checked.log);
     this.vault = new VaultReads({ ...checked, handle: this.#handle });
     this.accessKeys = new AccessKeys(checked.database, this.#handle);
-    this.publication = new Publication(options, checked, this.#handle, () => this.#state);
+    this.publication = new Publication(options, checked, this.#handle, () => this.#state, cosigning);
     this.#admission = new Admission(checked, this.publication, options.now);
     const { logKey, receiptsKey, created } = checked;
     this.info = {
@@ -74,7 +76,10 @@ export class Core {
     const held: Held = { locks: [] };
     try {
       const checked = await openChecked(options, held);
-      const core = new Core(options, checked, held);
+      // Witnesses are a memory that this machine does not own: they are read before anything is mended, appended or signed.
+      const cosigning = Cosigning.of(options, checked);
+      await cosigning?.compare();
+      const core = new Core(options, checked, held, cosigning);
       await core.#mend();
       return core;
     } catch (error) {
@@ -113,13 +118,15 @@ export class Core {
   }
 
   /** `failed`: why nothing can be published at present. */
-  head(): { size: number; root: Uint8Array; published: number; failed?: string } {
+  head(): { size: number; root: Uint8Array; published: number; failed?: string; witnesses?: WitnessesState } {
     const failed = (this.#handle.dead ?? this.publication.failed)?.message;
+    const witnesses = this.publication.witnesses();
     return {
       size: this.size,
       root: this.#state.root,
       published: this.publication.published.size,
       ...(failed === undefined ? {} : { failed }),
+      ...(witnesses === undefined ? {} : { witnesses }),
     };
   }
 
@@ -268,6 +275,7 @@ export class Core {
 
   /** Waits for files and lets go of the folders. */
   async close(): Promise<void> {
+    this.publication.letGoOfWitnesses();
     await this.publication.settled();
     try {
       if (this.dead === undefined) this.#vault.truncateWal();

@@ -1,7 +1,7 @@
 import { Worker } from "node:worker_threads";
 import type { CoreInfo, Op } from "./core/types.ts";
 import { Bug, SpurError } from "./errors.ts";
-import { packOp, unpackCommitted } from "./wire.ts";
+import { Packer, unpackCommitted } from "./wire.ts";
 import type { Calls, FromWorker, ToWorker, WireError, WorkerOptions } from "./worker.ts";
 
 type Waiting = { resolve: (value: never) => void; reject: (error: Error) => void };
@@ -17,8 +17,8 @@ export class LedgerThread {
   readonly info: CoreInfo;
   readonly #worker: Worker;
   readonly #waiting: Map<number, Waiting>;
-  /** Operations for the next message, see wire.ts. */
-  #packed: unknown[] = [];
+  /** Operations for the next message. */
+  #packer = new Packer();
   #waitingOps = 0;
   #commits = 0;
   #next = 1;
@@ -93,7 +93,7 @@ export class LedgerThread {
   /** Commits one operation; what else is asked in this turn of the event loop travels with it. */
   commit(op: Op): Promise<{ index: number; leaf: Uint8Array }[]> {
     return this.#ask((id) => {
-      packOp(this.#packed, id, op);
+      this.#packer.add(id, op);
       const waiting = ++this.#waitingOps;
       // Half of many that are ready together goes ahead: the worker commits it while this thread prepares the rest.
       if (waiting >= FLUSH_AT) this.#flush();
@@ -112,10 +112,10 @@ export class LedgerThread {
 
   #flush(): void {
     if (this.#waitingOps === 0) return;
-    const packed = this.#packed;
-    this.#packed = [];
+    const packed = this.#packer.packed();
+    this.#packer = new Packer();
     this.#waitingOps = 0;
-    this.#worker.postMessage({ packed } satisfies ToWorker);
+    this.#worker.postMessage({ packed } satisfies ToWorker, [packed.bytes.buffer]);
   }
 
   /** Calls a method of the core in its thread, after all that was asked before. */

@@ -20,9 +20,12 @@ import { Projector } from "./projections/projector.ts";
 import { Ledger, newRec } from "./record.ts";
 import { demandFreePort, findUpstreams, portTaken, type ServeModel } from "./surroundings.ts";
 import { writeDurable } from "./storage/durable-file.ts";
+import { witnessChanges, witnessNotices } from "./witness/notices.ts";
+import { operatorPolicy } from "./witness/policy.ts";
 
 export const VERSION = "0.1.0";
 const HOUR_MS = 3_600_000;
+const MINUTE_MS = 60_000;
 
 /** A ledger that answers. */
 export interface RunningLedger {
@@ -60,20 +63,23 @@ export async function startLedger(options: StartOptions): Promise<RunningLedger>
   const fatal =
     onFatal ??
     ((error: SpurError): void => {
-      logger.fatal({ code: error.code }, `${error.message}; the process ends, callers retry with the same rec`);
+      const advice = error.hint ?? "callers retry with the same rec";
+      logger.fatal({ code: error.code }, `${error.message}; the process ends. ${advice}`);
       setTimeout(() => process.exit(70), 100); // lets the 503 answers leave
     });
   const { data, keys, origin, publishEveryMs } = config;
+  const witnesses = config.witnesses === undefined ? {} : { witnesses: config.witnesses };
   // What can be wrong outside is found before a log is made or touched.
+  if (config.witnesses !== undefined) operatorPolicy(config.witnesses);
   const found = await findUpstreams(config, env);
   await demandFreePort(config);
-  const thread = await LedgerThread.start({ data, keys, origin, publishEveryMs }, fatal);
+  const thread = await LedgerThread.start({ data, keys, origin, publishEveryMs, ...witnesses }, fatal);
   const timers: NodeJS.Timeout[] = [];
   const closers: (() => Promise<unknown>)[] = [() => thread.close()]; // the last opened is closed first
   try {
     const ledger = new Ledger(thread, { data, now });
     const projector = new Projector(join(data, "projections.sqlite"), (from, count) =>
-      thread.call("read", from, count),
+      thread.call("readPage", from, count),
     );
     closers.unshift(() => projector.close());
     const notices: string[] = [];
@@ -86,8 +92,13 @@ export async function startLedger(options: StartOptions): Promise<RunningLedger>
         `${interrupted === 1 ? "One answer was" : `${interrupted} answers were`} cut short by the last stop: on record as interrupted`,
       );
     const entryAt = async (index: number) => parseEntry(await ledger.entryBytes(index));
-    const resumed = await resumeRemovals(ledger, entryAt);
+    const resumed = await resumeRemovals(ledger, entryAt).catch((error: unknown) => {
+      if ((error as SpurError).code !== "log/no-quorum") throw error;
+      notices.push("Removals that were ordered wait for witnesses; nobody can read what they are about");
+      return 0;
+    });
     if (resumed > 0) notices.push(`${resumed} removals that the last stop interrupted are completed`);
+    notices.push(...witnessNotices((await thread.call("head")).witnesses));
     const logFolder = join(data, "log");
     const publish = () => thread.call("publish");
     const gather = { ledger, projector, folder: logFolder, publish };
@@ -138,6 +149,20 @@ export async function startLedger(options: StartOptions): Promise<RunningLedger>
       setInterval(() => {
         work(false);
       }, HOUR_MS).unref(),
+    );
+    const changes = witnessChanges();
+    const everyMinute = async (): Promise<void> => {
+      for (const { failing, text } of changes((await thread.call("head")).witnesses))
+        logger[failing ? "warn" : "info"]({}, text);
+      // An order that could not be published, for want of witnesses or of a disk, is carried out as soon as it can be.
+      await resumeRemovals(ledger, entryAt);
+    };
+    timers.push(
+      setInterval(() => {
+        everyMinute().catch((error: unknown) => {
+          logger.warn({ error: (error as Error).message }, "what waits is tried again in a minute");
+        });
+      }, MINUTE_MS).unref(),
     );
     return {
       url: url.replace("[::1]", "localhost"),

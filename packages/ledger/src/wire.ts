@@ -1,59 +1,118 @@
-import type { CoreDraft, Op } from "./core/types.ts";
+import type { CoreDraft, Op, SealedPart } from "./core/types.ts";
 
-// Operations and their results as they cross threads: flat lists. Of objects, each name of each member would be written and read again
-// for each of them.
+// Operations and their results as they cross threads: flat lists, and all their bytes in one piece. Of objects, each name of each member
+// would be written and read again for each of them; of many pieces of memory, each would be made, copied and collected on both sides.
 
 const LEAF_BYTES = 32;
+const DEK_BYTES = 32;
+
+/** Operations of one message. */
+export interface Packed {
+  readonly items: readonly unknown[];
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
 
 /** Of a draft, what most drafts do not have. */
-type Rare = Pick<CoreDraft, "sealed" | "orders" | "completes" | "closes">;
+type Rare = Pick<CoreDraft, "orders" | "completes" | "closes">;
 
-/** Puts an operation behind others. */
-export function packOp(out: unknown[], id: number, op: Op): void {
-  if (op.kind === "journal") {
-    out.push(id, op);
-    return;
+/** Gathers operations for one message. */
+export class Packer {
+  readonly #items: unknown[] = [];
+  readonly #parts: Uint8Array[] = [];
+  #length = 0;
+
+  /** Puts an operation behind others. */
+  add(id: number, op: Op): void {
+    const out = this.#items;
+    if (op.kind === "journal") {
+      out.push(id, -1, op.rec, op.owner, this.#put(op.ct));
+      this.#put(op.dek);
+      return;
+    }
+    out.push(id, op.drafts.length, op.finishes, op.essential);
+    for (const draft of op.drafts) {
+      const { rec, reg, owner, at, head, middle, tail, references, sealed } = draft;
+      out.push(rec, reg, owner, at, head, middle, references.length, ...tail, ...references, rareOf(draft));
+      if (sealed === undefined) {
+        out.push(undefined);
+        continue;
+      }
+      const { dek, ct, file, blobs, dueMs } = sealed;
+      out.push(ct === undefined ? -1 : this.#put(ct), file, blobs, dueMs);
+      this.#put(dek);
+    }
   }
-  out.push(id, op.drafts.length, op.finishes, op.essential);
-  for (const draft of op.drafts) {
-    const { rec, reg, owner, at, head, middle, tail, references } = draft;
-    out.push(rec, reg, owner, at, head, middle, references.length, ...tail, ...references, rareOf(draft));
+
+  #put(bytes: Uint8Array): number {
+    this.#parts.push(bytes);
+    this.#length += bytes.length;
+    return bytes.length;
+  }
+
+  packed(): Packed {
+    const bytes = new Uint8Array(this.#length);
+    let at = 0;
+    for (const part of this.#parts) {
+      bytes.set(part, at);
+      at += part.length;
+    }
+    return { items: this.#items, bytes };
   }
 }
 
-function rareOf({ sealed, orders, completes, closes }: CoreDraft): Rare | undefined {
-  if (sealed === undefined && orders === undefined && completes === undefined && closes === undefined) return undefined;
+function rareOf({ orders, completes, closes }: CoreDraft): Rare | undefined {
+  if (orders === undefined && completes === undefined && closes === undefined) return undefined;
   return {
-    ...(sealed === undefined ? {} : { sealed }),
     ...(orders === undefined ? {} : { orders }),
     ...(completes === undefined ? {} : { completes }),
     ...(closes === undefined ? {} : { closes }),
   };
 }
 
-/** Undoes {@link packOp} for all that were put there. */
-export function unpackOps(packed: readonly unknown[]): { id: number; op: Op }[] {
+/** Undoes {@link Packer} for all that were put there. */
+export function unpackOps({ items, bytes }: Packed): { id: number; op: Op }[] {
   const ops: { id: number; op: Op }[] = [];
-  for (let at = 0; at < packed.length;) {
-    const id = packed[at++] as number;
-    const count = packed[at++] as number | Extract<Op, { kind: "journal" }>;
-    if (typeof count !== "number") {
-      ops.push({ id, op: count });
+  let at = 0;
+  let byte = 0;
+  const next = <T>(): T => items[at++] as T;
+  const take = (length: number): Uint8Array => bytes.subarray(byte, (byte += length));
+
+  const draft = (): CoreDraft => {
+    const [rec, reg, owner, hour] = [next<string>(), next<string>(), next<string>(), next<string>()];
+    const [head, middle, count] = [next<string>(), next<string>(), next<number>()];
+    const tail = items.slice(at, at + count + 1) as string[];
+    const references = items.slice(at + count + 1, (at += 2 * count + 1)) as string[];
+    const rare = next<Rare | undefined>();
+    const sealed = sealedPart();
+    return {
+      rec, reg, owner, at: hour, head, middle, tail, references, ...rare,
+      ...(sealed === undefined ? {} : { sealed }),
+    }; // prettier-ignore
+  };
+  const sealedPart = (): SealedPart | undefined => {
+    const length = next<number | undefined>();
+    if (length === undefined) return undefined;
+    const [file, blobs, dueMs] = [next<string | undefined>(), next<string | undefined>(), next<number | undefined>()];
+    const ct = length < 0 ? undefined : take(length);
+    return {
+      dek: take(DEK_BYTES),
+      ...(ct === undefined ? {} : { ct }),
+      ...(file === undefined ? {} : { file }),
+      ...(blobs === undefined ? {} : { blobs }),
+      ...(dueMs === undefined ? {} : { dueMs }),
+    };
+  };
+
+  while (at < items.length) {
+    const [id, count] = [next<number>(), next<number>()];
+    if (count < 0) {
+      const [rec, owner, length] = [next<string>(), next<string>(), next<number>()];
+      ops.push({ id, op: { kind: "journal", rec, owner, ct: take(length), dek: take(DEK_BYTES) } });
       continue;
     }
-    const finishes = packed[at++] as string | undefined;
-    const essential = packed[at++] as true | undefined;
+    const [finishes, essential] = [next<string | undefined>(), next<true | undefined>()];
     const drafts: CoreDraft[] = [];
-    for (let i = 0; i < count; i++) {
-      const text = (offset: number): string => packed[at + offset] as string;
-      const [rec, reg, owner, hour, head, middle] = [text(0), text(1), text(2), text(3), text(4), text(5)];
-      const references = packed[at + 6] as number;
-      const tail = packed.slice(at + 7, at + 8 + references) as string[];
-      const targets = packed.slice(at + 8 + references, at + 8 + 2 * references) as string[];
-      const rare = packed[at + 8 + 2 * references] as Rare | undefined;
-      at += 9 + 2 * references;
-      drafts.push({ rec, reg, owner, at: hour, head, middle, tail, references: targets, ...rare });
-    }
+    for (let i = 0; i < count; i++) drafts.push(draft());
     ops.push({
       id,
       op: {

@@ -7,14 +7,14 @@ import { Bug, diskErrorByName, SpurError } from "./errors.ts";
 import { FilesThread } from "./log/files-thread.ts";
 import type { LogFile } from "./log/tiles.ts";
 import { nativeSha256 } from "./native-sha256.ts";
-import { packCommitted, unpackOps, type Committed } from "./wire.ts";
+import type { Page } from "./projections/page.ts";
+import { packCommitted, unpackOps, type Committed, type Packed } from "./wire.ts";
 
 // The ledger's worker thread: takes what arrived while the last commit ran and commits it as one transaction.
 
 /** Main thread -> worker. */
 export type ToWorker =
-  | { readonly packed: readonly unknown[] }
-  | { readonly id: number; readonly call: string; readonly args: readonly unknown[] };
+  { readonly packed: Packed } | { readonly id: number; readonly call: string; readonly args: readonly unknown[] };
 
 /** An error as it crosses threads. */
 export interface WireError {
@@ -31,7 +31,7 @@ export type FromWorker =
   | { readonly results: readonly { readonly id: number; readonly value?: unknown; readonly error?: WireError }[] }
   | { readonly fatal: WireError };
 
-export interface WorkerOptions extends Omit<CoreOptions, "now" | "writeFiles"> {
+export interface WorkerOptions extends Omit<CoreOptions, "now" | "writeFiles" | "witnessing"> {
   readonly publishEveryMs: number;
 }
 
@@ -189,6 +189,7 @@ const calls = {
   async close(ledger: Core): Promise<void> {
     closing = true;
     if (timer !== undefined) clearInterval(timer);
+    ledger.publication.letGoOfWitnesses();
     await publishing;
     signWaiting(ledger); // `seen` is not written any more once the folders are let go
     await ledger.close();
@@ -203,7 +204,8 @@ async function answer(ledger: Core, id: number, call: string, args: readonly unk
       ((ledger: Core, ...args: readonly unknown[]) => unknown) | undefined;
     if (work === undefined) throw new Bug(`no call ${call}`);
     const value = await work(ledger, ...args);
-    send({ results: [{ id, value }] });
+    const page = call === "readPage" ? [(value as Page).bytes.buffer] : [];
+    port?.postMessage({ results: [{ id, value }] } satisfies FromWorker, page);
   } catch (error) {
     send({ results: [{ id, error: wire(error) }] });
     if (ledger.dead !== undefined) die(ledger.dead);

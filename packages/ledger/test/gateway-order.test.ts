@@ -131,6 +131,21 @@ describe("before the record is durable", () => {
     }
     expect((await client.answer()).body.toString().endsWith(t.DONE)).toBe(true);
   });
+
+  it("the head leaves in one packet with the first delta if they came in one", async () => {
+    const step = t.gate();
+    const { client } = await start(async (response) => {
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      response.write(t.delta("first"));
+      await step.opened;
+      response.end(t.DONE);
+    });
+    client.ask(t.ASK_STREAM);
+    await client.until((text) => text.includes("HTTP/1.1 200"));
+    expect(client.received.includes("first")).toBe(true);
+    step.open();
+    expect((await client.answer()).whole).toBe(true);
+  });
 });
 
 describe("a commit that fails", () => {

@@ -1,8 +1,11 @@
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
+import { canonicalBytes, type JsonObject } from "@spur/verifier/statement/canonical";
+import { draftsOf } from "../src/gateway/drafts.ts";
 import { flatHeaders, presentedSecrets, toClient, toUpstream } from "../src/gateway/headers.ts";
 import { lookAtBody, memberText, outcomeOf, StreamLook } from "../src/gateway/outcome.ts";
 import { LineGate } from "../src/gateway/stream.ts";
+import type { ServedModel } from "../src/gateway/upstream.ts";
 
 function through(pieces: readonly Buffer[]): { released: Buffer; rest: Buffer; done: boolean; largest: number } {
   const gate = new LineGate();
@@ -165,6 +168,92 @@ describe("a look at the answer", () => {
     expect(judge(`${part}data: {"error":{}}\n\ndata: [DONE]\n\n`)).toBe("partial");
     expect(judge('data: {"error":{}}\n\n')).toBe("failed");
     expect(judge("nonsense\n\n")).toBe("failed");
+  });
+});
+
+const chunkOfStream = fc.constantFrom(
+  ...[
+    '{"choices":[{"delta":{"content":"x"},"finish_reason":null}],"usage":null}',
+    '{"choices":[{"delta":{"content":"\\"error\\": \\"usage\\":1"},"finish_reason" : null}],"usage" : null}',
+    '{"choices":[{"finish_reason":null},{"finish_reason":"stop"}]}',
+    '{"choices":[{"\\u0066inish_reason":"content_filter"}]}',
+    '{"choices":[{"delta":{},"finish_reason"\n:\t"length"}]}'.replace(/\n/, "\ndata: "),
+    '{"choices":[],"usage":{"total_tokens":3}}',
+    '{"\\u0075sage":{"total_tokens":4},"choices":[]}',
+    '{"error":null,"choices":[{"finish_reason":null}]}',
+    '{"error":{"code":"content_filter"}}',
+    '{not json, but it names "error"}',
+  ].flatMap((data) => [`data: ${data}\n\n`, `data:${data}\r\n\r\n`, `event: x\ndata: ${data}\n\n`]),
+  ": keep-alive\n\n",
+  "data: [DONE]\n\n",
+  "data\n\n",
+  "\n",
+);
+
+describe("a look at a stream", () => {
+  it("sees the same whether it parses every event or only those that can tell something", () => {
+    let skipped = 0;
+    fc.assert(
+      fc.property(fc.array(chunkOfStream, { maxLength: 12 }), fc.array(fc.nat(), { maxLength: 4 }), (text, cuts) => {
+        const bytes = Buffer.from(text.join(""));
+        const whole = new StreamLook(); // in one piece: nothing was seen before it, so all of it is parsed
+        whole.lines(bytes);
+        whole.end(Buffer.alloc(0));
+        // As they mostly come, an event a piece; and cut anywhere.
+        for (const pieces of [text.map((piece) => Buffer.from(piece)), cutAt(bytes, cuts)]) {
+          const gate = new LineGate();
+          const look = new StreamLook();
+          for (const piece of pieces) {
+            const lines = gate.push(piece);
+            look.lines(lines);
+            if (look.seen.choices && /^data: \{"choices":.*null\}\n\n$/.test(lines.toString())) skipped++;
+          }
+          look.end(gate.rest());
+          expect(look.seen).toEqual(whole.seen);
+        }
+      }),
+      { numRuns: 3_000 },
+    );
+    expect(skipped).toBeGreaterThan(100);
+  });
+
+  it("costs next to nothing for tokens", () => {
+    const token = Buffer.from('data: {"choices":[{"delta":{"content":"word"},"finish_reason":null}]}\n\n');
+    const look = new StreamLook();
+    const parse = vi.spyOn(JSON, "parse");
+    try {
+      for (let i = 0; i < 100; i++) look.lines(token);
+      expect(parse).toHaveBeenCalledTimes(1);
+      look.lines(Buffer.from('data: {"choices":[{"finish_reason":"stop"}]}\n\n'));
+      expect([parse.mock.calls.length, look.seen.finished]).toEqual([2, true]);
+    } finally {
+      parse.mockRestore();
+    }
+  });
+});
+
+describe("what is sealed of an exchange", () => {
+  it("is canonical JSON", () => {
+    const value = fc.option(
+      fc.string({ unit: fc.integer({ min: 0x20, max: 0xff }).map((code) => String.fromCharCode(code)) }),
+      { nil: undefined },
+    );
+    const time = fc.option(fc.nat(), { nil: undefined });
+    fc.assert(
+      fc.property(value, value, value, value, time, time, (userAgent, idempotencyKey, retryCount, id, ms, status) => {
+        const timing = { startedAtMs: 1, forwardedAtMs: ms, headAtMs: ms, firstByteAtMs: ms, endedAtMs: 2, end: "done", status, upstreamRequestId: id, encoding: id } as const; // prettier-ignore
+        const [output] = draftsOf({
+          rec: "a", decisionRec: "b", caller: "key-1", served: { deployment: "d", policy: "p" } as ServedModel, request: Buffer.from("{}"), response: undefined,
+          outcome: "complete", released: true, usage: undefined, client: { userAgent, idempotencyKey, retryCount }, timing,
+        }); // prettier-ignore
+        for (const slot of [2, 4]) {
+          const bytes = output?.slots?.[slot] as Uint8Array;
+          expect(Buffer.from(canonicalBytes(JSON.parse(Buffer.from(bytes).toString()) as JsonObject))).toEqual(Buffer.from(bytes)); // prettier-ignore
+        }
+        const defined = Object.fromEntries(Object.entries(timing).filter(([, member]) => member !== undefined));
+        expect(JSON.parse(Buffer.from(output?.slots?.[4] as Uint8Array).toString())).toEqual(defined);
+      }),
+    );
   });
 });
 

@@ -2,6 +2,8 @@ import { gzipSync } from "node:zlib";
 import { afterAll, describe, expect, it } from "vitest";
 import { openNote, parseNote, parseVkey } from "@spur/verifier/note/note";
 import { earliestCosignature } from "@spur/ledger/witness/candidate";
+import { readAnswer } from "@spur/ledger/witness/answer";
+import { Trouble } from "@spur/ledger/witness/request";
 import type { Gathering, Witnesses } from "@spur/ledger/witness/witnesses";
 import { codeOf } from "./log-support.ts";
 import {
@@ -82,6 +84,16 @@ describe("a witness that works", () => {
     expect(await client.gather(gathering)).toBe(true);
     expect(signedBy(gathering)).toEqual([LOG.signer.name, "anna.example", "bert.example"]);
     expect(peer.asked).toHaveLength(1);
+  });
+
+  it("may have closed a connection that was kept: it is asked once more, at once", async () => {
+    let first = true;
+    const { client, met } = await roundWith((asked, response, request) => {
+      if (!first) return cosigns(ANNA)(asked, response, request);
+      first = false;
+      response.socket?.destroy();
+    });
+    expect([met, client.state().witnesses[0]?.failing]).toEqual([true, undefined]);
   });
 
   it("is sent no cosignature of others", async () => {
@@ -193,6 +205,31 @@ describe("an answer that is no use leaves the witness out and says why", () => {
   });
 });
 
+describe("an answer with one letter changed", () => {
+  it("is no cosignature, whichever it is", () => {
+    const candidate = LOG.candidate(300);
+    const whole = ANNA.line(candidate.text);
+    const witnesses = [{ name: "w1", key: ANNA.key, own: false }];
+    const read = (body: string): string => {
+      try {
+        return readAnswer({ status: 200, type: "text/plain", body }, candidate, 0, witnesses).kind;
+      } catch (error) {
+        if (error instanceof Trouble) return error.reason;
+        throw error;
+      }
+    };
+    expect(read(whole)).toBe("cosigned");
+    const outcomes = new Set<string>();
+    for (let at = 0; at < whole.length; at++) {
+      for (const put of ["", "A", "/", " ", "\n", "\u0000", "\ud800", "—"]) {
+        const [cut, changed] = [whole.slice(0, at) + put, whole.slice(0, at) + put + whole.slice(at + 1)];
+        for (const text of [cut, changed]) if (text !== whole) outcomes.add(read(text));
+      }
+    }
+    expect([...outcomes].sort()).toEqual(["malformed", "no-signature", "wrong-signature"]);
+  });
+});
+
 describe("what stops the log", () => {
   const stopOf = async (behave: Behaviour, candidate = LOG.candidate(300)) => {
     const peer = await startPeer(behave);
@@ -289,7 +326,7 @@ describe("a quorum", () => {
     const gathering = client.begin(LOG.candidate(300));
     expect(await client.gather(gathering)).toBe(false);
     expect(client.state()).toMatchObject({ quorum: "not-met", waiting: { size: 300 } });
-    expect(client.missing(gathering)).toBe("w2: refused, it answers 500; w3: refused, it answers 500");
+    expect(client.missing(gathering.names)).toBe("w2: refused, it answers 500; w3: refused, it answers 500");
     (peers[0] as Peer).behave = answer(500); // gone meanwhile, but it has signed
     (peers[2] as Peer).behave = cosigns(CARL);
     clock.by += 2_000;

@@ -34,20 +34,20 @@ describe("which policies a log publishes by", () => {
   }); // prettier-ignore
 
   it.each<[string, string, string[]]>([
-    ["1 of 2", "witness/quorum-splits", [...of("a", "b"), "group g any a b", "quorum g"]],
-    ["2 of 4", "witness/quorum-splits", [...of("a", "b", "c", "d"), "group g 2 a b c d", "quorum g"]],
-    ["two weak groups", "witness/quorum-splits", [...of("a", "b", "c", "d"), "group x any a b", "group y any c d", "group g all x y", "quorum g"]],
-    ["3 of 4 with two weak groups in it", "witness/quorum-splits", [...of("a", "b", "c", "d", "e", "f"), "group x any a b", "group y any c d", "group g 3 x y e f", "quorum g"]],
-    ["other logs only", "witness/other-log", [`log ${new MemoryLog(0, "other.example").signer.vkey}`, ...of("a"), "quorum a"]],
-    ["the log's name with another key", "witness/other-log", [`log ${new MemoryLog(0, "example.com/log").signer.vkey}`, ...of("a"), "quorum a"]],
-    ["a needed witness without URL", "witness/quorum-out-of-reach", [...of("a", "b"), witness("c", ""), "group g 3 a b c", "quorum g"]],
-    ["a misspelt line", "witness/policy", [...of("a"), "quorums a"]],
-    ["no quorum line", "witness/policy", of("a")],
-    ["a log's key as witness", "witness/policy", [`witness a ${log.vkey} https://a.example/`, "quorum a"]],
-    ["an address of another kind", "witness/url", [witness("a", " ftp://a.example/"), "quorum a"]],
-    ["an address with credentials", "witness/url", [witness("a", " https://me:secret@a.example/"), "quorum a"]],
-    ["an address with a query", "witness/url", [witness("a", " https://a.example/?x=1"), "quorum a"]],
-    ["more witnesses than a note holds", "witness/policy", [...of(...Array.from({ length: 61 }, (_, i) => `n${i}`)), "quorum n0"]],
+    ["1 of 2", "witnesses/quorum-splits", [...of("a", "b"), "group g any a b", "quorum g"]],
+    ["2 of 4", "witnesses/quorum-splits", [...of("a", "b", "c", "d"), "group g 2 a b c d", "quorum g"]],
+    ["two weak groups", "witnesses/quorum-splits", [...of("a", "b", "c", "d"), "group x any a b", "group y any c d", "group g all x y", "quorum g"]],
+    ["3 of 4 with two weak groups in it", "witnesses/quorum-splits", [...of("a", "b", "c", "d", "e", "f"), "group x any a b", "group y any c d", "group g 3 x y e f", "quorum g"]],
+    ["other logs only", "witnesses/other-log", [`log ${new MemoryLog(0, "other.example").signer.vkey}`, ...of("a"), "quorum a"]],
+    ["the log's name with another key", "witnesses/other-log", [`log ${new MemoryLog(0, "example.com/log").signer.vkey}`, ...of("a"), "quorum a"]],
+    ["a needed witness without URL", "witnesses/quorum-out-of-reach", [...of("a", "b"), witness("c", ""), "group g 3 a b c", "quorum g"]],
+    ["a misspelt line", "witnesses/policy", [...of("a"), "quorums a"]],
+    ["no quorum line", "witnesses/policy", of("a")],
+    ["a log's key as witness", "witnesses/policy", [`witness a ${log.vkey} https://a.example/`, "quorum a"]],
+    ["an address of another kind", "witnesses/url", [witness("a", " ftp://a.example/"), "quorum a"]],
+    ["an address with credentials", "witnesses/url", [witness("a", " https://me:secret@a.example/"), "quorum a"]],
+    ["an address with a query", "witnesses/url", [witness("a", " https://a.example/?x=1"), "quorum a"]],
+    ["more witnesses than a note holds", "witnesses/policy", [...of(...Array.from({ length: 61 }, (_, i) => `n${i}`)), "quorum n0"]],
   ])("%s is refused: %s", async (_name, code, lines) => {
     expect(await codeOf(() => read(lines))).toBe(code);
   }); // prettier-ignore
@@ -96,7 +96,7 @@ describe("which policies a log publishes by", () => {
         }
       })();
       seen[twice ? "split" : "taken"]++;
-      expect([lines.slice(names.length), own, code]).toEqual([lines.slice(names.length), own, twice ? "witness/quorum-splits" : "taken"]); // prettier-ignore
+      expect([lines.slice(names.length), own, code]).toEqual([lines.slice(names.length), own, twice ? "witnesses/quorum-splits" : "taken"]); // prettier-ignore
     }
     expect(Math.min(seen.taken, seen.split)).toBeGreaterThan(50);
   });
@@ -106,13 +106,13 @@ describe("witnesses of the operator's own", () => {
   const three = [...of("a", "b", "c"), "group g all a b c", "quorum g"];
 
   it("do not count, so that a quorum that needs them is refused", async () => {
-    expect(await codeOf(() => read(three, { own: ["a"] }))).toBe("witness/quorum-out-of-reach");
-    expect(await codeOf(() => read(three, { own: ["nobody"] }))).toBe("witness/own-unknown");
+    expect(await codeOf(() => read(three, { own: ["a"] }))).toBe("witnesses/quorum-out-of-reach");
+    expect(await codeOf(() => read(three, { own: ["nobody"] }))).toBe("witnesses/own-unknown");
   });
 
   it("stand on both sides of a split: two of three is one honest witness on each", async () => {
     const two = [...of("a", "b", "c"), "group g 2 a b c", "quorum g"];
-    expect(await codeOf(() => read(two, { own: ["a"] }))).toBe("witness/quorum-splits");
+    expect(await codeOf(() => read(two, { own: ["a"] }))).toBe("witnesses/quorum-splits");
     const policy = read(two, { own: ["a"], detectOnly: true });
     expect(policy.enough(new Set(["a", "b"]))).toBe(false);
     expect(policy.enough(new Set(["b", "c"]))).toBe(true);

@@ -2,6 +2,7 @@
 import { createPrivateKey, createPublicKey, randomBytes, sign } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { join } from "node:path";
 import { concatBytes, u64be, utf8 } from "@spur/verifier/bytes";
 import { formatCheckpoint } from "@spur/verifier/note/checkpoint";
 import { cosignedMessage } from "@spur/verifier/note/cosignature";
@@ -21,6 +22,8 @@ import { systemClock, type Clock } from "@spur/ledger/witness/clock";
 import { LIMITS, type Limits, type Surroundings } from "@spur/ledger/witness/endpoint";
 import { operatorPolicy } from "@spur/ledger/witness/policy";
 import { Witnesses } from "@spur/ledger/witness/witnesses";
+import { addLogs } from "@spur/witness/manage";
+import { startWitness, type RunningWitness } from "@spur/witness/serve";
 
 const PKCS8 = Buffer.from("302e020100300506032b657004220420", "hex"); // RFC 8410 §7: the 32-byte seed follows
 
@@ -199,4 +202,44 @@ export function clientOf(
     detectOnly: more.detectOnly ?? false,
   });
   return new Witnesses(policy, outside(more.outside), more.limits ?? PATIENT);
+}
+
+/** `spur witness serve`, to be stopped and started again with what it remembers. */
+export interface RealWitness {
+  readonly vkey: string;
+  readonly url: string;
+  /** Takes this log from now on. */
+  knows(origin: string, vkey: string): void;
+  stop(): Promise<void>;
+  start(): Promise<void>;
+}
+
+/** `laterMs`: how far its clock is ahead. */
+export async function startRealWitness(
+  folder: string,
+  name: string,
+  laterMs: () => number = () => 0,
+): Promise<RealWitness> {
+  const [data, keys] = [join(folder, "data"), join(folder, "keys")];
+  let running: RunningWitness | undefined;
+  let port = 0;
+  const start = async (): Promise<void> => {
+    running ??= await startWitness({
+      data, keys, host: "127.0.0.1", port, now: () => Date.now() + laterMs(), name, onError: (error) => { throw error; },
+    }); // prettier-ignore
+    port = Number(new URL(running.url).port);
+  };
+  await start();
+  const vkey = running?.vkeys.find((one) => parseVkey(one).type === TYPE_COSIGNATURE_V1) ?? "";
+  return {
+    vkey,
+    url: `http://127.0.0.1:${port}`,
+    knows: (origin, log) => void addLogs(data, [{ origin, vkey: log }]),
+    start,
+    async stop() {
+      const was = running;
+      running = undefined;
+      await was?.close();
+    },
+  };
 }

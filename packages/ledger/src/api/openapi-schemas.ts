@@ -64,8 +64,33 @@ export const COMPONENTS: { readonly [name: string]: object } = {
     version: text,
     contentDays: whole,
     published: { anyOf: [object({ size: whole, checkpoint: text }), { type: "null" }] },
+    "witnesses?": ref("Witnesses"),
   }),
-  Health: object({ status: { enum: ["ok", "failing"] }, size: whole, published: whole }),
+  Health: object({
+    status: { enum: ["ok", "failing"] },
+    size: whole,
+    published: whole,
+    "witnesses?": ref("Witnesses"),
+  }),
+  Witnesses: object(
+    {
+      quorum: { enum: ["met", "not-met", "none"] },
+      "detectOnly?": flag,
+      "waiting?": object({ size: whole, sinceMs: whole }),
+      witnesses: list(
+        object({
+          name: text,
+          key: text,
+          "own?": flag,
+          "size?": whole,
+          "atMs?": whole,
+          "failing?": object({ reason: text, sinceMs: whole, "detail?": text }),
+          "url?": text,
+        }),
+      ),
+    },
+    "where a policy of witnesses is set; addresses and details only with a key",
+  ),
   Published: object({ size: whole, "checkpoint?": text }),
   Place: object({ rec: ref("Rec"), index: whole }),
 

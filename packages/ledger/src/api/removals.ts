@@ -58,10 +58,23 @@ export async function removeContents(ledger: Ledger, wanted: RemovalRequest): Pr
   return finish(ledger, targets);
 }
 
-async function finish(
-  ledger: Ledger,
-  targets: readonly { rec: string; order: { rec: string; index: number }; basis: string }[],
-): Promise<RemovalResult[]> {
+type Target = { readonly rec: string; readonly order: { rec: string; index: number }; readonly basis: string };
+
+/** Recs whose removal somebody is finishing: who looks for unfinished ones leaves these alone. */
+const underWay = new WeakMap<Ledger, Set<string>>();
+
+async function finish(ledger: Ledger, targets: readonly Target[]): Promise<RemovalResult[]> {
+  const busy = underWay.get(ledger) ?? new Set<string>();
+  underWay.set(ledger, busy);
+  for (const { rec } of targets) busy.add(rec);
+  try {
+    return await finishOnce(ledger, targets);
+  } finally {
+    for (const { rec } of targets) busy.delete(rec);
+  }
+}
+
+async function finishOnce(ledger: Ledger, targets: readonly Target[]): Promise<RemovalResult[]> {
   const recs = targets.map(({ rec }) => rec);
   await ledger.drained(recs);
   // Logged before removed, and published before destroyed: nobody can lose content and the order together.
@@ -96,12 +109,13 @@ async function finish(
   });
 }
 
-/** Goes on with removals that a crash interrupted. How many there were. */
+/** Goes on with removals that a crash interrupted, or a time in which nothing could be published. How many there were. */
 export async function resumeRemovals(
   ledger: Ledger,
   entryOf: (index: number) => Promise<{ rec: string; predicate: { readonly [name: string]: unknown } }>,
 ): Promise<number> {
-  const open = await ledger.thread.call("openRemovals");
+  const busy = underWay.get(ledger);
+  const open = (await ledger.thread.call("openRemovals")).filter(({ rec }) => busy?.has(rec) !== true);
   if (open.length === 0) return 0;
   const targets = await Promise.all(
     open.map(async ({ rec, order }) => {

@@ -14,6 +14,7 @@ import { getPayload, putPayload } from "./payloads.ts";
 import type { createQuestions } from "./questions.ts";
 import { closeRegisters } from "./registers.ts";
 import { parseBasis, removeContents } from "./removals.ts";
+import { shownWitnesses } from "./witnesses.ts";
 import { checked, json } from "./bodies.ts";
 
 const MAX_PAYLOAD = 256 * 1024 * 1024;
@@ -38,6 +39,7 @@ export function adminRoutes(
     return {
       origin, vkey, receiptsVkey, size, root, demo: config.demo, version: context.version, contentDays: config.contentDays,
       published: log === undefined ? null : { size: published, checkpoint: log.checkpoint },
+      ...(head.witnesses === undefined ? {} : { witnesses: shownWitnesses(head.witnesses, insider) }),
     }; // prettier-ignore
   });
 
@@ -130,10 +132,15 @@ export function adminRoutes(
   app.get("/spur/v1/questions", () => questions());
 
   app.get("/health", async (request, reply) => {
-    const { size, published, failed } = await ledger.thread.call("head");
-    const shown = context.keys.authenticate(request.headers) === undefined ? published : size;
-    if (failed === undefined) return { status: "ok", size: shown, published };
-    return reply.code(503).send({ status: "failing", size: shown, published });
+    const { size, published, failed, witnesses } = await ledger.thread.call("head");
+    const insider = context.keys.authenticate(request.headers) !== undefined;
+    const shown = {
+      size: insider ? size : published,
+      published,
+      ...(witnesses === undefined ? {} : { witnesses: shownWitnesses(witnesses, insider) }),
+    };
+    if (failed === undefined) return { status: "ok", ...shown };
+    return reply.code(503).send({ status: "failing", ...shown });
   });
 
   app.get("/metrics", async (request, reply) => {

@@ -33,15 +33,8 @@ function refuse(text: string): void {
     const c = text[i] as string;
     if (c === '"') {
       const end = stringEnd(text, i);
-      const raw = text.slice(i, end);
+      const value = stringAt(text, i, end);
       i = end;
-      let value: string;
-      try {
-        value = JSON.parse(raw) as string;
-      } catch {
-        throw bad("json/syntax", `a string at position ${end - raw.length} is cut or malformed`);
-      }
-      if (!value.isWellFormed()) throw bad("json/surrogate", "a string holds a lone surrogate");
       const open = names.at(-1);
       if (wantName && open !== undefined) {
         // Parsers drop it or take it for something else, each in its own way: no body of ours has it.
@@ -77,10 +70,25 @@ function refuse(text: string): void {
   }
 }
 
+/** Most strings are long and plain: they are looked through by the engine, not character by character. */
 function stringEnd(text: string, start: number): number {
-  for (let i = start + 1; i < text.length; i++) {
-    if (text[i] === "\\") i++;
-    else if (text[i] === '"') return i + 1;
+  for (let end = text.indexOf('"', start + 1); end >= 0; end = text.indexOf('"', end + 1)) {
+    let escapes = 0;
+    while (text[end - 1 - escapes] === "\\") escapes++;
+    if (escapes % 2 === 0) return end + 1;
   }
   throw bad("json/syntax", "a string is not closed");
+}
+
+function stringAt(text: string, start: number, end: number): string {
+  const inside = text.slice(start + 1, end - 1);
+  if (!inside.includes("\\")) return inside; // bytes that are UTF-8 hold no lone surrogate; JSON.parse sees control characters
+  let value: string;
+  try {
+    value = JSON.parse(text.slice(start, end)) as string;
+  } catch {
+    throw bad("json/syntax", `a string at position ${start} is cut or malformed`);
+  }
+  if (!value.isWellFormed()) throw bad("json/surrogate", "a string holds a lone surrogate");
+  return value;
 }

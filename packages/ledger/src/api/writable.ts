@@ -29,7 +29,10 @@ export async function demandWritable(
   batch = new Map<string, Target>(),
 ): Promise<Ready> {
   const ready = ledger.ready(drafts);
-  for (const { draft } of ready.prepared) demandReadable(draft);
+  ready.prepared.forEach(({ draft }, i) => {
+    // An envelope was read by the verifier's parser when it came, and stands in the entry as that wrote it again.
+    if (drafts[i]?.dsse === undefined) demandReadable(draft);
+  });
   for (const draft of drafts) {
     const found = new Map<string, Target>();
     for (const { role, rec } of referencesOf(draft.predicate)) {

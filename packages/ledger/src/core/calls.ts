@@ -1,10 +1,13 @@
 import type { Core } from "../core.ts";
+import { pageOf, type Page } from "../projections/page.ts";
 import type { AccessKey } from "./access-keys.ts";
 
 /** What the main thread may ask of the one writer, besides commits and what worker.ts takes in turns (publication, receipts, closing). */
 export const CALLS = {
   head: (core: Core) => core.head(),
   read: (core: Core, from: number, count: number) => core.read(from, count),
+  /** For a reader of many: in one piece, which the caller's thread gets without a copy. */
+  readPage: (core: Core, from: number, count: number): Page => pageOf(core.read(from, count)),
   locate: (core: Core, rec: string) => core.vault.locate(rec),
   unwrap: (core: Core, rec: string) => core.vault.unwrap(rec),
   openJournal: (core: Core) => core.vault.openJournal(),

@@ -2,8 +2,8 @@ import { join } from "node:path";
 import { equalBytes, utf8 } from "@spur/verifier/bytes";
 import { formatCheckpoint } from "@spur/verifier/note/checkpoint";
 import { formatNote } from "@spur/verifier/note/note";
-import { leafHash } from "@spur/verifier/tlog/merkle";
-import { Bug } from "../errors.ts";
+import { leafHash, type Root } from "@spur/verifier/tlog/merkle";
+import { Bug, SpurError } from "../errors.ts";
 import { TILE_WIDTH } from "../log/constants.ts";
 import { dropPartials, Materialiser } from "../log/materialise.ts";
 import type { LogState } from "../log/plan.ts";
@@ -15,6 +15,8 @@ import { append, type FullTile, type Tree } from "../log/tree.ts";
 import { writeImmutable } from "../log/write-files.ts";
 import { writeDurable } from "../storage/durable-file.ts";
 import type { LogStore } from "../storage/log-store.ts";
+import type { WitnessesState } from "../witness/witnesses.ts";
+import type { Cosigning, SignedHead } from "./cosigning.ts";
 import type { Handle } from "./handle.ts";
 import type { Checked } from "./open.ts";
 import type { CoreOptions } from "./types.ts";
@@ -29,6 +31,7 @@ export class Publication {
   readonly #folder: string;
   readonly #now: () => number;
   readonly #state: () => LogState;
+  readonly #cosigning: Cosigning | undefined;
   readonly #materialiser: Materialiser;
   /** Entries behind the last full bundle. */
   #tail: Buffer[];
@@ -39,7 +42,13 @@ export class Publication {
   #unpublishable: Error | undefined;
 
   /** `state`: where the log stands, by the last commit. */
-  constructor(options: CoreOptions, checked: Checked, handle: Handle, state: () => LogState) {
+  constructor(
+    options: CoreOptions,
+    checked: Checked,
+    handle: Handle,
+    state: () => LogState,
+    cosigning: Cosigning | undefined,
+  ) {
     this.#handle = handle;
     this.#log = checked.log;
     this.#logKey = checked.logKey;
@@ -48,6 +57,7 @@ export class Publication {
     this.#folder = join(options.data, "log");
     this.#now = options.now;
     this.#state = state;
+    this.#cosigning = cosigning;
     this.#materialiser = new Materialiser(this.#folder, checked.done, options.writeFiles ?? writeImmutable);
     this.#tail = checked.tail;
     this.#published = { size: checked.published, atMs: options.now() };
@@ -113,41 +123,99 @@ export class Publication {
   // Crash or error anywhere: the next call does it again, for the size as it is then.
   async #publish(): Promise<{ size: number; checkpoint: Uint8Array | undefined }> {
     this.#handle.alive();
-    const { tree, root } = this.#state();
-    const tail = this.#tail.slice(0, tree.size % TILE_WIDTH);
-    if (tree.size === this.#published.size) {
-      this.#published = { size: tree.size, atMs: this.#now() };
-      return { size: tree.size, checkpoint: undefined };
-    }
+    const wanted = this.#state().tree.size;
+    // What waits for its quorum comes first, whatever was committed since: else a log that never rests would never be published.
+    let checkpoint = this.#cosigning?.waiting === true ? await this.#gathered() : undefined;
+    if (this.#published.size < wanted) checkpoint = await this.#publishHead();
+    else if (wanted > 0 && this.#cosigning?.due === true) checkpoint = (await this.#showAgain()) ?? checkpoint;
+    else this.#published = { ...this.#published, atMs: this.#now() };
+    return { size: this.#published.size, checkpoint };
+  }
+
+  async #publishHead(): Promise<Uint8Array> {
     if (this.#materialiser.failed !== undefined) {
       await this.#materialiser.restart();
       await this.#materialiseRows(this.#materialiser.done);
     }
+    const { tree, root, at } = this.#state();
+    const tail = this.#tail.slice(0, tree.size % TILE_WIDTH);
     await this.#materialiser.settled();
     await this.#materialiser.write(partialFiles(this.#folder, tree, tail));
+    // No signature before enough witnesses have said that they know of nothing that this copy does not.
+    if (this.#cosigning !== undefined) await this.#asking(this.#cosigning.demandCompared());
     this.#handle.alive(); // a commit may have failed while the files were written
-    this.advanceSeen(tree.size, root);
-    const before = this.#log.signedRoot(tree.size);
+    const head = this.#signed(tree.size, root, at);
+    if (this.#cosigning !== undefined) {
+      this.#cosigning.begin(head);
+      return this.#gathered();
+    }
+    const checkpoint = utf8(formatNote(head.text, [head.signature]));
+    await this.#replace(tree.size, checkpoint);
+    return checkpoint;
+  }
+
+  /** `seen` and the table know of the head before its signature exists. */
+  #signed(size: number, root: Root, at: string): SignedHead {
+    this.advanceSeen(size, root);
+    const before = this.#log.signedRoot(size);
     if (before === undefined) {
       this.#handle.fatal(() => {
-        this.#log.sign(tree.size, root, this.#logKey.vkey);
+        this.#log.sign(size, root, this.#logKey.vkey);
       });
     } else if (!equalBytes(before, root)) {
       this.#handle.fatal(() => {
-        throw new Bug(`size ${tree.size} was signed with another root`);
+        throw new Bug(`size ${size} was signed with another root`);
       });
     }
-    const note = formatCheckpoint({ origin: this.#logKey.name, size: tree.size, root });
-    const checkpoint = utf8(
-      formatNote(note, [
-        { name: this.#logKey.name, keyId: this.#logKey.keyId, signature: this.#logKey.sign(utf8(note)) },
-      ]),
-    );
+    const { name, keyId } = this.#logKey;
+    const text = formatCheckpoint({ origin: name, size, root });
+    return { size, root, at, text, signature: { name, keyId, signature: this.#logKey.sign(utf8(text)) } };
+  }
+
+  // Crash: what was cosigned stays with the witnesses; the next start signs and shows them a size that is at least this one.
+  async #gathered(): Promise<Uint8Array> {
+    const { size, checkpoint } = await this.#asking((this.#cosigning as Cosigning).gather());
+    this.#handle.alive();
+    await this.#replace(size, checkpoint);
+    return checkpoint;
+  }
+
+  /** Of a log that rests: the same head, cosigned anew. */
+  async #showAgain(): Promise<Uint8Array | undefined> {
+    try {
+      return await this.#publishHead();
+    } catch (error) {
+      const unheard = error instanceof SpurError && error.code === "log/no-quorum";
+      if (!unheard || this.#cosigning?.giveUpRefresh() !== true) throw error;
+      return undefined;
+    }
+  }
+
+  /** A witness that knows more than this copy, or another history, stops it for good. */
+  async #asking<T>(work: Promise<T>): Promise<T> {
+    try {
+      return await work;
+    } catch (error) {
+      const stops = error instanceof SpurError && (error.code === "log/rolled-back" || error.code === "log/forked");
+      throw stops ? this.#handle.end(error) : error;
+    }
+  }
+
+  async #replace(size: number, checkpoint: Uint8Array): Promise<void> {
     writeDurable(join(this.#folder, "checkpoint"), checkpoint);
-    const outgrown = outgrownPartials(this.#folder, this.#published.size, tree.size);
-    this.#published = { size: tree.size, atMs: this.#now() };
+    const outgrown = outgrownPartials(this.#folder, this.#published.size, size);
+    this.#published = { size, atMs: this.#now() };
     await dropPartials(outgrown).catch(() => undefined); // what stays does no harm
-    return { size: tree.size, checkpoint };
+  }
+
+  /** The witnesses as health shows them; undefined where no policy is set. */
+  witnesses(): WitnessesState | undefined {
+    return this.#cosigning?.state();
+  }
+
+  /** Nobody waits for witnesses any more: the ledger closes. */
+  letGoOfWitnesses(): void {
+    this.#cosigning?.close();
   }
 
   /** Drops rows whose entries are published and in full bundles; a little at a time, so that commits do not wait long. */

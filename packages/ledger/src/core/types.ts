@@ -1,6 +1,8 @@
 import type { SpurError } from "../errors.ts";
 import type { Numbered } from "../log/plan.ts";
 import type { LogFile } from "../log/tiles.ts";
+import type { Limits, Surroundings } from "../witness/endpoint.ts";
+import type { WitnessSettings } from "../witness/policy.ts";
 
 // What goes into the one writer and comes out of it.
 
@@ -52,6 +54,10 @@ export interface CoreOptions {
   readonly wallNow?: () => number;
   /** Writes the log's files; by default in this thread. */
   readonly writeFiles?: (files: readonly LogFile[]) => Promise<void>;
+  /** Nothing is published without the cosignatures that this policy asks for. */
+  readonly witnesses?: WitnessSettings;
+  /** How witnesses are reached; by default over this machine's network, by its clock. */
+  readonly witnessing?: { readonly outside?: Partial<Surroundings>; readonly limits?: Partial<Limits> };
 }
 
 export interface CoreInfo {

@@ -31,7 +31,7 @@ export function readBody(source: Readable, limit: number): Promise<Buffer> {
     source.on("end", () => {
       source.off("close", broken); // every request closes in the end
       if (bytes > limit) reject(tooLong());
-      else resolve(Buffer.concat(chunks, bytes));
+      else resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, bytes));
     });
     source.on("error", broken);
     source.on("close", broken);

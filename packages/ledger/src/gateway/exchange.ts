@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerResponse } from "n
 import type { Dispatcher } from "undici";
 import type { Recorder } from "../draft.ts";
 import { SpurError } from "../errors.ts";
-import { draftsOf } from "./drafts.ts";
+import { draftsOf, type Client, type Timing } from "./drafts.ts";
 import { forward, withOwn, type Answer } from "./forward.ts";
 import { headerOf, presentedSecrets, toUpstream } from "./headers.ts";
 import { errorEvent, openAiError, sendError, type OpenAiError } from "./openai-error.ts";
@@ -37,6 +37,7 @@ export interface Job {
 /** What an exchange works with. */
 export interface ExchangeTools {
   readonly recorder: Recorder;
+  /** Whole milliseconds. */
   readonly nowMs: () => number;
   readonly logger: GatewayLogger;
   readonly maxAnswerBytes?: number;
@@ -51,8 +52,7 @@ const ERROR_LINGER_MS = 100;
  */
 export async function exchange(job: Job, tools: ExchangeTools): Promise<void> {
   const { rec, caller, served, raw, body } = job;
-  const { recorder, logger } = tools;
-  const nowMs = (): number => Math.round(tools.nowMs());
+  const { recorder, logger, nowMs } = tools;
   const startedAtMs = nowMs();
   raw.on("error", () => undefined); // a write after the client left; its leaving is seen by "close"
 
@@ -86,12 +86,12 @@ export async function exchange(job: Job, tools: ExchangeTools): Promise<void> {
       caller,
       served,
       request: body,
-      ...(answer.body === undefined ? {} : { response: answer.body }),
+      response: answer.body,
       outcome,
       released: answer.end === "done" || answer.releasedBytes > 0,
-      ...(answer.seen.usage === undefined ? {} : { usage: answer.seen.usage }),
+      usage: answer.seen.usage,
       client: clientOf(job.headers),
-      timing: { startedAtMs, endedAtMs: nowMs(), ...wire(answer) },
+      timing: timingOf(startedAtMs, nowMs(), answer),
     });
     await recorder.record(drafts, rec);
   } catch (cause) {
@@ -114,7 +114,7 @@ function release(
 ): void {
   if (raw.destroyed) return;
   if (!answer.live) {
-    if (failed !== undefined) return sendError(raw, failed, head as Record<string, string>);
+    if (failed !== undefined) return sendError(raw, failed, head);
     const length = String(answer.rest.length);
     raw.writeHead(answer.status as number, [...withOwn(answer.headers, head), "content-length", length]);
     raw.end(answer.rest);
@@ -171,29 +171,29 @@ function notRecorded(cause: unknown): OpenAiError {
   );
 }
 
-function clientOf(headers: IncomingHttpHeaders): { userAgent?: string; idempotencyKey?: string; retryCount?: string } {
+function clientOf(headers: IncomingHttpHeaders): Client {
   const text = (name: string): string | undefined => (headers[name] === undefined ? undefined : String(headers[name]));
-  const userAgent = text("user-agent");
-  const idempotencyKey = text("idempotency-key");
-  const retryCount = text("x-stainless-retry-count");
   return {
-    ...(userAgent === undefined ? {} : { userAgent }),
-    ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
-    ...(retryCount === undefined ? {} : { retryCount }),
+    userAgent: text("user-agent"),
+    idempotencyKey: text("idempotency-key"),
+    retryCount: text("x-stainless-retry-count"),
   };
 }
 
-function wire({ end, status, headers, forwardedAtMs, headAtMs, firstByteAtMs }: Answer) {
+function timingOf(startedAtMs: number, endedAtMs: number, answer: Answer): Timing {
+  const { end, status, headers, forwardedAtMs, headAtMs, firstByteAtMs } = answer;
   const upstreamRequestId = headerOf(headers, "x-request-id");
   const encoding = headerOf(headers, "content-encoding");
   return {
+    startedAtMs,
+    forwardedAtMs,
+    headAtMs,
+    firstByteAtMs,
+    endedAtMs,
     end,
-    ...(status === undefined ? {} : { status }),
-    ...(forwardedAtMs === undefined ? {} : { forwardedAtMs }),
-    ...(headAtMs === undefined ? {} : { headAtMs }),
-    ...(firstByteAtMs === undefined ? {} : { firstByteAtMs }),
-    ...(upstreamRequestId === undefined ? {} : { upstreamRequestId }),
-    ...(encoding === undefined ? {} : { encoding }),
+    status,
+    upstreamRequestId,
+    encoding,
   };
 }
 

@@ -24,11 +24,12 @@ export interface Outgoing {
 /** The upstream's part of an exchange when it is over. */
 export interface Answer {
   readonly end: End;
-  readonly status?: number;
+  /** Undefined if no answer came. */
+  readonly status: number | undefined;
   /** The upstream's headers, flat. */
   readonly headers: readonly string[];
-  /** All bytes of the body, as received; absent if no answer came. */
-  readonly body?: Buffer;
+  /** All bytes of the body, as received; undefined if no answer came. */
+  readonly body: Buffer | undefined;
   /** True if the head, and lines as they came, have gone to the client already. */
   readonly live: boolean;
   /** Bytes that went to the client already. */
@@ -36,12 +37,12 @@ export interface Answer {
   /** What still has to go to the client, once the record is durable. */
   readonly rest: Buffer;
   readonly seen: Seen;
-  /** When the request began to leave; absent if no connection was made for it. */
-  readonly forwardedAtMs?: number;
-  readonly headAtMs?: number;
-  readonly firstByteAtMs?: number;
+  /** When the request began to leave; undefined if no connection was made for it. */
+  readonly forwardedAtMs: number | undefined;
+  readonly headAtMs: number | undefined;
+  readonly firstByteAtMs: number | undefined;
   /** The cause of "cut" and "down", for diagnostics. */
-  readonly error?: Error;
+  readonly error: Error | undefined;
 }
 
 /** Settings of {@link forward}. `head` are our own headers for the client. */
@@ -77,8 +78,6 @@ class Receiver implements Dispatcher.DispatchHandler {
   readonly #raw: ServerResponse;
   readonly #options: ForwardOptions;
   readonly #resolve: (answer: Answer) => void;
-  readonly #gate = new LineGate();
-  readonly #look = new StreamLook();
   readonly #onClose = (): void => {
     this.#finish("gone");
   };
@@ -86,12 +85,13 @@ class Receiver implements Dispatcher.DispatchHandler {
     this.#controller?.resume();
   };
   #controller: Dispatcher.DispatchController | undefined;
+  /** Of an event stream, which passes while it comes. */
+  #live: { readonly gate: LineGate; readonly look: StreamLook } | undefined;
   #chunks: Buffer[] = [];
   #bytes = 0;
   #releasedBytes = 0;
   #status: number | undefined;
   #headers: string[] = [];
-  #live = false;
   #over = false;
   #forwardedAtMs: number | undefined;
   #headAtMs: number | undefined;
@@ -103,7 +103,6 @@ class Receiver implements Dispatcher.DispatchHandler {
     this.#options = options;
     this.#resolve = resolve;
     raw.on("close", this.#onClose);
-    raw.on("drain", this.#onDrain);
     if (raw.destroyed) this.#finish("gone");
   }
 
@@ -128,10 +127,14 @@ class Receiver implements Dispatcher.DispatchHandler {
       this.#finish("redirect");
       return;
     }
-    this.#live = isReadableEventStream(this.#headers);
-    if (!this.#live) return;
+    if (!isReadableEventStream(this.#headers)) return;
+    this.#live = { gate: new LineGate(), look: new StreamLook() };
+    this.#raw.on("drain", this.#onDrain);
     this.#raw.writeHead(status, withOwn(this.#headers, this.#options.head));
-    this.#raw.flushHeaders();
+    // The first token mostly came with the head and is looked at in this very tick: both leave in one packet then.
+    process.nextTick(() => {
+      if (this.#releasedBytes === 0) this.#raw.flushHeaders();
+    });
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -143,14 +146,15 @@ class Receiver implements Dispatcher.DispatchHandler {
     }
     this.#bytes += chunk.length;
     this.#chunks.push(chunk);
-    if (!this.#live) return;
-    const lines = this.#gate.push(chunk);
+    if (this.#live === undefined) return;
+    const { gate, look } = this.#live;
+    const lines = gate.push(chunk);
     if (lines.length > 0) {
       this.#releasedBytes += lines.length;
-      this.#look.lines(lines);
       if (!this.#raw.write(lines)) controller.pause();
+      look.lines(lines);
     }
-    if (this.#gate.done) {
+    if (gate.done) {
       this.#afterDone ??= setTimeout(() => {
         this.#finish("done");
       }, AFTER_DONE_MS);
@@ -164,7 +168,7 @@ class Receiver implements Dispatcher.DispatchHandler {
 
   onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {
     // After [DONE] nothing was missing, however the connection went down.
-    if (this.#gate.done) this.#finish("done");
+    if (this.#live?.gate.done === true) this.#finish("done");
     else this.#finish(this.#status === undefined ? "down" : "cut", error);
   }
 
@@ -173,23 +177,24 @@ class Receiver implements Dispatcher.DispatchHandler {
     this.#over = true;
     clearTimeout(this.#afterDone);
     this.#raw.off("close", this.#onClose);
-    this.#raw.off("drain", this.#onDrain);
+    if (this.#live !== undefined) this.#raw.off("drain", this.#onDrain);
     this.#controller?.abort(new Error("exchange is over"));
     const body = this.#chunks.length === 1 ? (this.#chunks[0] as Buffer) : Buffer.concat(this.#chunks, this.#bytes);
-    const rest = this.#live ? this.#gate.rest() : body;
-    if (this.#live && end === "done") this.#look.end(rest);
+    const rest = this.#live === undefined ? body : this.#live.gate.rest();
+    if (end === "done") this.#live?.look.end(rest);
     this.#resolve({
       end,
-      ...(this.#status === undefined ? {} : { status: this.#status, body }),
+      status: this.#status,
+      body: this.#status === undefined ? undefined : body,
       headers: this.#headers,
-      live: this.#live,
+      live: this.#live !== undefined,
       releasedBytes: this.#releasedBytes,
       rest,
-      seen: this.#live ? this.#look.seen : lookAtBody(body),
-      ...(this.#forwardedAtMs === undefined ? {} : { forwardedAtMs: this.#forwardedAtMs }),
-      ...(this.#headAtMs === undefined ? {} : { headAtMs: this.#headAtMs }),
-      ...(this.#firstByteAtMs === undefined ? {} : { firstByteAtMs: this.#firstByteAtMs }),
-      ...(error === undefined ? {} : { error }),
+      seen: this.#live === undefined ? lookAtBody(body) : this.#live.look.seen,
+      forwardedAtMs: this.#forwardedAtMs,
+      headAtMs: this.#headAtMs,
+      firstByteAtMs: this.#firstByteAtMs,
+      error,
     });
     this.#chunks = [];
   }

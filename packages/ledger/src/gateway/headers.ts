@@ -104,10 +104,16 @@ export function flatHeaders(raw: unknown): string[] {
 
 // RFC 9110 §7.6.1: Connection names further headers of this hop.
 function connectionOptions(flat: readonly string[]): ReadonlySet<string> {
-  const named = flat.flatMap((name, i) =>
-    i % 2 === 0 && name.toLowerCase() === "connection" ? (flat[i + 1] ?? "").split(",") : [],
-  );
-  return named.length === 0 ? NONE : new Set(named.map((name) => name.trim().toLowerCase()));
+  let options: Set<string> | undefined;
+  for (let i = 0; i + 1 < flat.length; i += 2) {
+    const name = flat[i] as string;
+    if (name.length !== CONNECTION.length || name.toLowerCase() !== CONNECTION) continue;
+    options ??= new Set();
+    for (const option of (flat[i + 1] as string).split(",")) options.add(option.trim().toLowerCase());
+  }
+  return options ?? NONE;
 }
+
+const CONNECTION = "connection";
 
 const NONE: ReadonlySet<string> = new Set();

@@ -1,4 +1,4 @@
-import type { ServerResponse } from "node:http";
+import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
 
 /** An error in OpenAI's shape: all four members are always there, `param` and `code` may be null. */
 export interface OpenAiError {
@@ -37,11 +37,7 @@ export function errorEvent({ error }: OpenAiError): string {
 }
 
 /** Answers with the error, unless the client is gone. `headers` stand beside the content type. */
-export function sendError(
-  raw: ServerResponse,
-  error: OpenAiError,
-  headers: Readonly<Record<string, string>> = {},
-): void {
+export function sendError(raw: ServerResponse, error: OpenAiError, headers: Readonly<OutgoingHttpHeaders> = {}): void {
   if (raw.destroyed || raw.headersSent) return;
   const body = Buffer.from(errorBody(error));
   raw.writeHead(error.status, {

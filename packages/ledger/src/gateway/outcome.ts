@@ -25,9 +25,17 @@ export interface Seen {
   usage?: Uint8Array;
 }
 
+/**
+ * What could change what was seen, once a choice was: an error, a finish reason or usage that is not null, or a `\u` escape,
+ * since a name can be written with it. No other escape stands for a letter, and no name goes over a line's end.
+ */
+const TELLING = /\\u|"error"|"(?:finish_reason|usage)"(?!\s*:\s*null)/;
+
 /** Looks at an event stream line by line. */
 export class StreamLook {
   readonly seen: Seen = { choices: false, finished: false, refused: false, error: false };
+  /** The lines so far end with a blank one: the next begin an event. */
+  #between = true;
   readonly #parser = createParser({
     onEvent: ({ data }) => {
       if (data.startsWith("[DONE]")) this.seen.finished = true;
@@ -35,9 +43,16 @@ export class StreamLook {
     },
   });
 
-  /** Takes whole lines. Bytes that are not UTF-8 read as U+FFFD here and nowhere else. */
+  /**
+   * Takes whole lines, of which {@link LineGate} kept `[DONE]`. Bytes that are not UTF-8 read as U+FFFD here and nowhere else.
+   * Whole events that can tell nothing new, as nearly every token of an answer, are not parsed.
+   */
   lines(bytes: Buffer): void {
-    if (bytes.length > 0) this.#parser.feed(bytes.toString("utf8"));
+    if (bytes.length === 0) return;
+    const ends = bytes.length > 1 && bytes[bytes.length - 1] === 0x0a && bytes[bytes.length - 2] === 0x0a;
+    if (ends && this.#between && this.seen.choices && !TELLING.test(bytes.toString("latin1"))) return;
+    this.#between = ends;
+    this.#parser.feed(bytes.toString("utf8"));
   }
 
   /** Takes what is left at the end of the stream; its last event may lack its blank line. */

@@ -1,10 +1,10 @@
-import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http";
+import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Recorder } from "../draft.ts";
-import { SpurError } from "../errors.ts";
+import { Bug, SpurError } from "../errors.ts";
 import { readBody } from "./body.ts";
 import { exchange, type GatewayLogger } from "./exchange.ts";
-import { openAiError, type OpenAiError } from "./openai-error.ts";
+import { openAiError, sendError, type OpenAiError } from "./openai-error.ts";
 import { Pools, type ModelObject, type UpstreamTable } from "./upstream.ts";
 
 /** What the gateway needs to know of an access key. */
@@ -27,6 +27,10 @@ export interface GatewayDeps {
   readonly maxAnswerBytes?: number;
 }
 
+/** Where the key of a request stands, from the moment it was recognised. */
+const KEY = Symbol("access key");
+type Keyed = FastifyRequest & { [KEY]?: AccessKey };
+
 /** The longest request that is taken, in bytes. */
 export const MAX_REQUEST_BYTES = 64 * 1024 * 1024;
 
@@ -45,19 +49,23 @@ export function registerGateway(app: FastifyInstance, deps: GatewayDeps): void {
 }
 
 function routes(scope: FastifyInstance, deps: GatewayDeps): void {
-  const { recorder, upstreams, nowMs, newRec, logger, maxAnswerBytes } = deps;
+  const { recorder, upstreams, newRec, logger, maxAnswerBytes } = deps;
   const pools = new Pools();
+  const nowMs = (): number => Math.round(deps.nowMs());
   const tools = { recorder, nowMs, logger, ...(maxAnswerBytes === undefined ? {} : { maxAnswerBytes }) };
-  const keys = new WeakMap<FastifyRequest, AccessKey>();
-
-  const underWay = new Set<Promise<void>>();
+  let underWay = 0;
+  let allOver = (): void => undefined;
 
   // When the app has closed, every exchange is on record: only then may the recorder close. Whoever is in a hurry ends the
   // clients' connections, and so the exchanges.
   scope.addHook("onClose", async () => {
-    await Promise.all(underWay);
+    await new Promise<void>((resolve) => {
+      if (underWay === 0) resolve();
+      else allOver = resolve;
+    });
     await pools.close();
   });
+  scope.decorateRequest(KEY);
   // Before the body is read: a stranger makes us hold no bytes. Revoked and unknown keys get the same answer.
   scope.addHook("onRequest", (request, reply, next) => {
     const key = deps.authenticate(request.headers);
@@ -65,7 +73,7 @@ function routes(scope: FastifyInstance, deps: GatewayDeps): void {
       send(reply, openAiError(401, "invalid_api_key", "Incorrect API key provided."));
       return;
     }
-    keys.set(request, key);
+    (request as Keyed)[KEY] = key;
     next();
   });
   // Bytes as received, whatever their content type says.
@@ -82,41 +90,55 @@ function routes(scope: FastifyInstance, deps: GatewayDeps): void {
     send(reply, openAiError(404, "unknown_url", `Unknown request URL: ${request.method} ${pathOf(request.url)}.`));
   });
 
-  scope.post("/chat/completions", async (request, reply) => {
-    const key = keys.get(request);
-    if (key?.scopes.has("write") !== true) {
-      return send(
-        reply,
-        openAiError(403, "insufficient_permissions", "This key may not ask for answers: it needs scope write."),
-      );
-    }
-    const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
+  const answer = async (request: FastifyRequest, raw: ServerResponse, caller: string, head: OutgoingHttpHeaders) => {
+    const body = await readBody(request.raw, MAX_REQUEST_BYTES);
     const model = modelOf(body);
-    if (typeof model !== "string") return send(reply, model);
+    if (typeof model !== "string") return sendError(raw, model, head);
     const served = upstreams.get(model);
-    if (served === undefined) return send(reply, unknownModel(model));
+    if (served === undefined) return sendError(raw, unknownModel(model), head);
     // The guard: one static policy, "allow all". From here on the request is journaled, and every end of it recorded.
     const { pool, path } = pools.at(served.baseUrl);
-    const head = { ...reply.getHeaders() } as OutgoingHttpHeaders;
+    underWay++;
+    try {
+      await exchange(
+        {
+          rec: newRec(),
+          decisionRec: newRec(),
+          caller,
+          served,
+          pool,
+          path: `${path}/chat/completions${queryOf(request.url)}`,
+          body,
+          headers: request.headers,
+          rawHeaders: request.raw.rawHeaders,
+          raw,
+          head,
+        },
+        tools,
+      );
+    } finally {
+      underWay--;
+      if (underWay === 0) allOver();
+    }
+  };
+  // Taken over as soon as the key is known: the body is ours to read, and Fastify's ways of parsing and replying cost time.
+  const takeOver = (request: FastifyRequest, reply: FastifyReply): void => {
+    const key = (request as Keyed)[KEY];
+    if (key?.scopes.has("write") !== true) {
+      const words = "This key may not ask for answers: it needs scope write.";
+      send(reply, openAiError(403, "insufficient_permissions", words));
+      return;
+    }
+    const { raw } = reply;
+    const head = reply.getHeaders() as OutgoingHttpHeaders;
     reply.hijack();
-    const running = exchange(
-      {
-        rec: newRec(),
-        decisionRec: newRec(),
-        caller: key.id,
-        served,
-        pool,
-        path: `${path}/chat/completions${queryOf(request.url)}`,
-        body,
-        headers: request.headers,
-        rawHeaders: request.raw.rawHeaders,
-        raw: reply.raw,
-        head,
-      },
-      tools,
-    ).finally(() => underWay.delete(running));
-    underWay.add(running);
-    return running;
+    answer(request, raw, key.id, head).catch((error: unknown) => {
+      if (raw.headersSent) raw.destroy();
+      else sendError(raw, requestError(error), head);
+    });
+  };
+  scope.post("/chat/completions", { onRequest: takeOver }, () => {
+    throw new Bug("a request that was taken over came back");
   });
 
   scope.get("/models", (_request, reply) => {

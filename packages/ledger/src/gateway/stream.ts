@@ -26,7 +26,8 @@ export class LineGate {
       this.#held.push(chunk);
       return EMPTY;
     }
-    const end = Math.max(chunk.lastIndexOf(LF), chunk.lastIndexOf(CR)) + 1;
+    const whole = chunk[chunk.length - 1] === LF; // as nearly always
+    const end = whole ? chunk.length : Math.max(chunk.lastIndexOf(LF), chunk.lastIndexOf(CR)) + 1;
     if (end === 0) {
       this.#unfinished.push(chunk);
       return EMPTY;

@@ -1,7 +1,8 @@
 import type { DatabaseSync } from "node:sqlite";
-import { VerifyError } from "@spur/verifier/errors";
-import { parseEntry } from "@spur/verifier/statement/entry";
-import { canonicalText } from "@spur/verifier/statement/canonical";
+import type { JsonObject } from "@spur/verifier/statement/canonical";
+import { PREDICATES } from "@spur/verifier/statement/predicates";
+import { referencesIn } from "@spur/verifier/statement/entry";
+import { textsOf, type Page } from "./page.ts";
 
 /** Bump it when the tables or the fold change: the file is then thrown away and folded again from the log. */
 export const PROJECTION_VERSION = 1;
@@ -63,38 +64,28 @@ export class Projection {
   }
 
   /** Folds entries `from`, `from`+1, …; does nothing if they are not next. */
-  fold(from: number, entries: readonly Uint8Array[]): void {
-    if (from !== this.size() || entries.length === 0) return;
+  fold(from: number, page: Page): void {
+    if (from !== this.size() || page.lengths.length === 0) return;
     const insert = this.#database.prepare("insert into entries values (?, ?, ?, ?, ?, ?, ?, ?)");
     const edge = this.#database.prepare("insert or ignore into edges values (?, ?, ?)");
     const remove = this.#database.prepare("insert or replace into removed values (?, ?)");
     this.#database.exec("begin");
-    entries.forEach((bytes, i) => {
-      const index = from + i;
-      try {
-        const entry = parseEntry(bytes);
-        const type = entry.predicateType ?? "dsse";
-        insert.run(
-          index,
-          entry.rec,
-          type,
-          entry.reg,
-          entry.seq,
-          entry.at,
-          entry.evidence,
-          canonicalText(entry.predicate),
-        );
-        for (const { role, target } of entry.references) edge.run(index, target.index, role);
+    let index = from;
+    for (const text of textsOf(page)) {
+      const entry = readOwn(text);
+      if (entry !== undefined) {
+        const { rec, reg, seq, at, evidence, type, predicate } = entry;
+        // The entry is canonical, and so is each part of it written again.
+        insert.run(index, rec, type, reg, seq, at, evidence, JSON.stringify(predicate));
+        for (const { role, target } of referencesIn(predicate)) edge.run(index, target.index, role);
         if (type === "spur:removal/v1") {
-          const target = entry.predicate["target"] as unknown as { index: number };
-          remove.run(target.index, entry.predicate["state"] as string);
+          const { target, state } = predicate as unknown as { target: { index: number }; state: string };
+          remove.run(target.index, state);
         }
-      } catch (error) {
-        // An entry of a newer version: it stays in the log and out of the lists.
-        if (!(error instanceof VerifyError)) throw error;
       }
-    });
-    this.#database.prepare("update cursor set size = ?").run(from + entries.length);
+      index++;
+    }
+    this.#database.prepare("update cursor set size = ?").run(index);
     this.#database.exec("commit");
   }
 
@@ -165,6 +156,31 @@ export class Projection {
       .filter((edge) => seen.has(edge.to));
     return { entries: [...seen.values()].sort((a, b) => a.index - b.index), edges: found };
   }
+}
+
+interface Own {
+  readonly rec: string;
+  readonly reg: string;
+  readonly seq: number;
+  readonly at: string;
+  readonly evidence: string;
+  readonly type: string;
+  readonly predicate: JsonObject;
+}
+
+/**
+ * An entry of the ledger's own log, whose form it checked before it wrote it: read without the verifier's care for strangers' bytes, which
+ * would cost more than all else here. Undefined for one of a newer version: it stays in the log and out of the lists.
+ */
+function readOwn(text: string): Own | undefined {
+  const entry = JSON.parse(text) as Own & {
+    v: string;
+    statement?: { predicateType: string; predicate: JsonObject };
+  };
+  if (entry.v !== "spur-entry/v1") return undefined;
+  const type = entry.statement?.predicateType ?? "dsse";
+  if (type !== "dsse" && !PREDICATES.has(type)) return undefined;
+  return { ...entry, type, predicate: entry.statement?.predicate ?? {} };
 }
 
 /** The newest so many of one type: anybody may replay a run, and nobody may drown its story in replays. */

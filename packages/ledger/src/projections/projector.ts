@@ -1,6 +1,7 @@
 import { Worker } from "node:worker_threads";
 import { Bug } from "../errors.ts";
 import type { Projection } from "./fold.ts";
+import type { Page } from "./page.ts";
 
 type Waiting = { resolve: (value: never) => void; reject: (error: Error) => void };
 type Query = Exclude<keyof Projection, "fold" | "size">;
@@ -12,14 +13,14 @@ const YOUNG_MB = 16;
 /** The projections as the main thread sees them: every query first folds what the log has got since. */
 export class Projector {
   readonly #worker: Worker;
-  readonly #read: (from: number, count: number) => Promise<Uint8Array[]>;
+  readonly #read: (from: number, count: number) => Promise<Page>;
   readonly #waiting = new Map<number, Waiting>();
   readonly #timer: NodeJS.Timeout;
   #next = 1;
   #folding: Promise<void> | undefined;
 
   /** `read` gives entries of the log from an index on. Folds in the background every `everyMs`. */
-  constructor(path: string, read: (from: number, count: number) => Promise<Uint8Array[]>, everyMs = 500) {
+  constructor(path: string, read: (from: number, count: number) => Promise<Page>, everyMs = 500) {
     this.#read = read;
     this.#worker = new Worker(new URL("./worker.ts", import.meta.url), {
       workerData: path,
@@ -40,11 +41,11 @@ export class Projector {
     this.#timer.unref();
   }
 
-  #call<T>(call: keyof Projection, args: readonly unknown[]): Promise<T> {
+  #call<T>(call: keyof Projection, args: readonly unknown[], transferred: ArrayBuffer[] = []): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const id = this.#next++;
       this.#waiting.set(id, { resolve: resolve, reject });
-      this.#worker.postMessage({ id, call, args });
+      this.#worker.postMessage({ id, call, args }, transferred);
     });
   }
 
@@ -53,9 +54,9 @@ export class Projector {
     this.#folding ??= (async () => {
       for (;;) {
         const from = await this.#call<number>("size", []);
-        const entries = await this.#read(from, PAGE);
-        if (entries.length === 0) return;
-        await this.#call("fold", [from, entries]);
+        const page = await this.#read(from, PAGE);
+        if (page.lengths.length === 0) return;
+        await this.#call("fold", [from, page], [page.bytes.buffer]);
       }
     })().finally(() => {
       this.#folding = undefined;

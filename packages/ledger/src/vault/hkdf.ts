@@ -5,11 +5,15 @@ import { hash } from "node:crypto";
 
 const BLOCK_BYTES = 64;
 const HASH_BYTES = 32;
+const INNER = Buffer.alloc(BLOCK_BYTES, 0x36);
+const OUTER = Buffer.alloc(BLOCK_BYTES, 0x5c);
 
 /** HMAC (RFC 2104) under a key of at most one block. */
 function hmac(key: Uint8Array, message: Uint8Array): Buffer {
-  const inner = Buffer.allocUnsafe(BLOCK_BYTES + message.length).fill(0x36, 0, BLOCK_BYTES);
-  const outer = Buffer.allocUnsafe(BLOCK_BYTES + HASH_BYTES).fill(0x5c, 0, BLOCK_BYTES);
+  const inner = Buffer.allocUnsafe(BLOCK_BYTES + message.length);
+  const outer = Buffer.allocUnsafe(BLOCK_BYTES + HASH_BYTES);
+  inner.set(INNER);
+  outer.set(OUTER);
   for (let i = 0; i < key.length; i++) {
     inner[i] = 0x36 ^ (key[i] as number);
     outer[i] = 0x5c ^ (key[i] as number);
