@@ -12,10 +12,11 @@ import { evidence } from "./evidence.ts";
 import { amount, percent, type Figure } from "./figures.ts";
 import { gateway } from "./gateway.ts";
 import { latency } from "./latency.ts";
+import { log } from "./log.ts";
 import { memory } from "./memory.ts";
 import { start } from "./start.ts";
 
-const BENCHES: readonly Bench[] = [calibration, append, gateway, latency, evidence, start, memory, audit];
+const BENCHES: readonly Bench[] = [calibration, append, gateway, latency, evidence, start, memory, audit, log];
 
 const { values: flags, positionals } = parseArgs({
   allowPositionals: true,

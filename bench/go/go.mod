@@ -1,0 +1,3 @@
+module spur.invalid/bench
+
+go 1.24
