@@ -38,7 +38,7 @@ beforeAll(async () => {
   const packed = await packing;
   expect(packed.exit, packed.text).toBe(0);
   const installed = await type(
-    `npm install --prefix . --prefer-offline --ignore-scripts --no-audit --no-fund ${tarballs}/*.tgz`,
+    `npm install --prefix . --prefer-offline --fetch-retries 0 --ignore-scripts --no-audit --no-fund ${tarballs}/*.tgz`,
     { cwd: folder, env: userEnv(home) },
   );
   expect(installed.exit, installed.text).toBe(0);

@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
 """Runs every vector of this folder through the second implementation (second/). Exit 1 and the vector's name if one fails.
 
-    python3 vectors/check.py [NAME…]      needs Python 3.9 and the package `cryptography`
+    python3 vectors/check.py [NAME…]      needs Python 3.9 and the package `cryptography`, 48 or newer (ML-DSA-44)
 """
 import json
 import pathlib
 import sys
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
 from second import Refused, Unknown, canonical, entry, evidence, note, payload, tree
+from second.misbehaviour import convicts
+from second.proof import verify_proof
 from second.receipt import verify_receipt
 from second.trust import Policy, Trust
 
@@ -246,7 +249,8 @@ def run_vkey(file):
         key = note.Key(v["vkey"])
         same([key.name, key.kind, key.public_key.hex()], [v["name"], v["type"], v["publicKey"]], "key")
         same(key.id.hex(), v["keyId"], "key id")
-        private = Ed25519PrivateKey.from_private_bytes(unhex(v["seed"]))
+        lattice = v["type"] == note.ML_DSA_44
+        private = (MLDSA44PrivateKey.from_seed_bytes if lattice else Ed25519PrivateKey.from_private_bytes)(unhex(v["seed"]))
         same(private.public_key().public_bytes_raw().hex(), v["publicKey"], "public key of the seed")
 
     return each(file, valid, lambda v: refused(lambda: note.Key(v["vkey"])))
@@ -290,6 +294,16 @@ def run_cosignature(file):
         same(note.cosigned_at(key, v["text"], line.signature), v["seconds"], "seconds")
 
     invalid = lambda v: same(note.cosigned_at(note.Key(v["vkey"]), v["text"], unhex(v["blob"])), None, "seconds")
+    return each(file, valid, invalid)
+
+
+def run_ml_dsa(file):
+    def valid(v):
+        key, line = note.Key(v["vkey"]), note.Line(v["line"][:-1])
+        same(note.subtree_message(key.name, v["seconds"], v["text"]).hex(), v["message"], "message")
+        same(note.subtree_signed_at(key, v["text"], line.signature), v["seconds"], "seconds")
+
+    invalid = lambda v: same(note.subtree_signed_at(note.Key(v["vkey"]), v["text"], unhex(v["blob"])), None, "seconds")
     return each(file, valid, invalid)
 
 
@@ -371,6 +385,25 @@ def run_receipt_file(file):
         shown = file["files"][v["evidence"]].encode() if "evidence" in v else None
         report = verify_receipt(v["text"].encode(), Trust(file["trust"][v["trust"]]), shown)
         same((report.verdict(), EXITS[report.verdict()]), (v["verdict"], v["exit"]), f"verdict {report.findings}")
+
+    return each(file, run, run)
+
+
+def run_tlog_proof(file):
+    def run(v):
+        entry = v["entry"].encode() if "entry" in v else None
+        report = verify_proof(v["text"].encode(), Trust(file["trust"][v["trust"]]), entry)
+        same((report.verdict(), EXITS[report.verdict()]), (v["verdict"], v["exit"]), f"verdict {report.findings}")
+        if "check" in v:
+            same(report.has(v["check"], v["verdict"]), True, f"{v['check']} {v['verdict']} in {report.findings}")
+
+    return each(file, run, run)
+
+
+def run_misbehaviour(file):
+    def run(v):
+        exit_ = 1 if convicts(v["text"].encode(), Trust(file["trust"][v["trust"]])) else 2
+        same(exit_, v["exit"], "exit")
 
     return each(file, run, run)
 

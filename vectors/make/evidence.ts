@@ -1,16 +1,22 @@
 import { set } from "./entries.ts";
-import { b64, canonical, fakeRec, flip, logKey, ORIGIN, otherKey, receiptsKey, signatureLine, utf8, witnessKey, type Json } from "./lib.ts";
-import { checkpointText, dishonest, EXIT, list, log, makeFile, Q5, q5Of, rowMember, rows, slotMember, swapped, type Expected, type Members } from "./small-log.ts";
+import { b64, canonical, fakeDigest, fakeRec, flip, hex, logKey, ORIGIN, otherKey, receiptsKey, sha256, signatureLine, signer, utf8, witnessKey, type Json } from "./lib.ts";
+import { latticeKey, latticeLine } from "./ml-dsa.ts";
+import { checkpointText, dishonest, EXIT, keyDraft, list, log, makeFile, Q5, q5Of, rowMember, rows, SEEN, slotMember, swapped, withEntry, type Draft, type Expected, type Members } from "./small-log.ts";
 import { trustText } from "./trust.ts";
 
 const answer = makeFile({ labels: Q5, opened: [slotMember(log, "output", 0), slotMember(log, "output", 1), slotMember(log, "output", 5)] });
 const lineage = makeFile({ opened: [slotMember(log, "dataset", 0), rowMember(log, "dataset", 2), slotMember(log, "output", 1)], ask: "lineage" });
 
+/** The log that went before, of which a `successor` entry tells. */
+const formerKey = signer("spur.example/before", 1, Buffer.alloc(32, 7));
 export const trust = {
   none: trustText("quorum none\n"),
   log: trustText(`log ${logKey.vkey}\nquorum none\n`),
   "another key of the log": trustText(`log ${otherKey.vkey}\nquorum none\n`),
   "log and witness": trustText(`log ${logKey.vkey}\nwitness one ${witnessKey.vkey}\nquorum one\n`, { require: ["witnesses"] }),
+  "log and both kinds of witness": trustText(`log ${logKey.vkey}\nwitness one ${witnessKey.vkey}\nwitness lattice ${latticeKey.vkey}\ngroup both all one lattice\nquorum both\n`),
+  "log and a witness with ML-DSA-44": trustText(`log ${logKey.vkey}\nwitness lattice ${latticeKey.vkey}\nquorum lattice\n`, { require: ["time"] }),
+  "log and the one before it": trustText(`log ${logKey.vkey}\nlog ${formerKey.vkey}\nquorum none\n`),
 };
 type TrustName = keyof typeof trust;
 
@@ -44,6 +50,19 @@ const text = bases.answer;
 const note = answer["checkpoint"] as string;
 const body = checkpointText(log);
 const [logLine, witnessLine] = note.split("\n").slice(4, 6) as [string, string];
+
+const lattice = latticeLine(latticeKey, body, SEEN);
+const timeless = latticeLine(latticeKey, body, 0);
+const successor: Draft = {
+  label: "successor", type: "successor", reg: "successors", retention: "system",
+  predicate: () => ({ direction: "from", keyId: hex(formerKey.keyId), size: 400, root: fakeDigest("root of the log before") }),
+  digests: { sha256: hex(sha256(utf8(formerKey.vkey))) },
+}; // prettier-ignore
+/** Evidence on the answer, and on what the log says of a key. */
+function told(draft: Draft, before?: string): Members {
+  const of = withEntry(draft, before);
+  return makeFile({ of, labels: [...Q5, draft.label].sort((a, b) => of.indexOf(a) - of.indexOf(b)) });
+}
 
 const statementOf = (entry: Members, path: (string | number)[], value: Json): Json => set(entry, ["statement", ...path], value);
 
@@ -100,6 +119,12 @@ const invalid = [
   twin("a flipped bit in a trusted witness's signature", "invalid signature by a trusted key", "fail", "witnesses", set(answer, ["checkpoint"], note.replace(witnessLine, `— ${witnessKey.name} ${bitOf(witnessLine.split(" ")[2]!, 40)}`)), "log and witness"),
   twin("the witness's time changed", "the time is signed", "fail", "witnesses", set(answer, ["checkpoint"], note.replace(witnessLine, `— ${witnessKey.name} ${bitOf(witnessLine.split(" ")[2]!, 11)}`)), "log and witness"),
   twin("the required witness left out", "the quorum is not met", "not-checked", "witnesses", set(answer, ["checkpoint"], `${body}\n${logLine}\n`), "log and witness"),
+  twin("a bit of a trusted witness's ML-DSA-44 signature", "invalid signature by a trusted key", "fail", "witnesses", set(answer, ["checkpoint"], `${note}${lattice.replace(/ ([^ ]+)\n$/, (_, blob: string) => ` ${bitOf(blob, 1_000)}\n`)}`), "log and both kinds of witness"),
+  { ...twin("one of two required witnesses left out", "the quorum is not met", "not-checked", "witnesses", set(answer, ["opened"], []), "log and both kinds of witness") },
+  twin("a witness that names no time, where a time is required", "0 is no time", "not-checked", "time", set(answer, ["checkpoint"], `${body}\n${logLine}\n${timeless}`), "log and a witness with ML-DSA-44"),
+  // Keys
+  whole("the log's key retired before the answer", "what came after is under no key", "not-checked", "log signature", told(keyDraft("log key retired", "log", logKey, "retired"), "output")),
+  whole("the log's key compromised, as became known later", "nothing is under it any more", "not-checked", "log signature", told(keyDraft("log key compromised", "log", logKey, "compromised"))),
   // Inclusion
   twin("a bit of an entry", "its leaf hash is another", "fail", "inclusion", set(answer, ["entries", 2, "entry"], bitOf(at(answer, "entries", 2, "entry"), 8))),
   twin("an entry of another record", "its leaf hash is another", "fail", "inclusion", set(answer, ["entries", 2, "entry"], at(answer, "entries", 3, "entry"))),
@@ -171,6 +196,13 @@ export const evidenceVectors = {
     valid("an answer, another key of that name trusted", "answer", "another key of the log", "not-checked"),
     valid("a lineage, log trusted", "lineage", "log", "pass"),
     valid("a lineage, nobody trusted: signer unknown", "lineage", "none", "not-checked"),
+    twin("an answer, seen by witnesses of both kinds", "", "pass", "witnesses", set(answer, ["checkpoint"], `${note}${lattice}`), "log and both kinds of witness"),
+    twin("an answer, seen by a witness with ML-DSA-44 at a time", "", "pass", "time", set(answer, ["checkpoint"], `${body}\n${logLine}\n${lattice}`), "log and a witness with ML-DSA-44"),
+    whole("the log's key retired after the answer", "what it signed before is no worse for that", "pass", "log signature", told(keyDraft("log key retired", "log", logKey, "retired"))),
+    whole("the log's key compromised, as a client says", "only what the log says itself counts", "pass", "log signature", told(keyDraft("log key compromised", "log", logKey, "compromised", "reported"))),
+    whole("another key of the log's name compromised", "another key", "pass", "log signature", told(keyDraft("another key compromised", "log", otherKey, "compromised"))),
+    whole("a log that goes on from another one, both trusted", "the other log is known by its key's digest", "pass", "successor", told(successor, "closing"), "log and the one before it"),
+    whole("a log that goes on from another one, which nobody trusts", "told, and not required", "pass", "", told(successor, "closing")),
     { ...whole("a lineage with a run that a client reported", "claimed, and unchanged since", "pass", "", makeFile({ of: dishonest("training-run", { evidence: "reported" }), ask: "lineage" })), state: "recorded" },
     twin("an answer without its openings: less is shown", "nothing is wrong", "pass", "", set(answer, ["opened"], [])),
     twin("a bit flipped in the line of a witness whom nobody trusts", "a stranger's line says nothing", "pass", "", set(answer, ["checkpoint"], note.replace(witnessLine, `— ${witnessKey.name} ${bitOf(witnessLine.split(" ")[2]!, 40)}`))),

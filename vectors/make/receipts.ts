@@ -2,7 +2,7 @@ import { set } from "./entries.ts";
 import { bases, trust } from "./evidence.ts";
 import { b64, canonical, fake, fakeRec, flip, logKey, otherKey, receiptsKey, signatureLine, signer, utf8, witness2Key, type Json, type Signer } from "./lib.ts";
 import { receiptText } from "./log.ts";
-import { dishonest, drafts, EXIT, log, makeFile, makeLog, q5Of, request, rowMember, slotMember, swapped, type Expected, type Members } from "./small-log.ts";
+import { dishonest, drafts, EXIT, keyDraft, log, makeFile, makeLog, q5Of, request, rowMember, slotMember, swapped, withEntry, type Expected, type Members } from "./small-log.ts";
 import { trustText } from "./trust.ts";
 
 const outputIndex = log.indexOf("output");
@@ -20,7 +20,10 @@ const receiptFile = (receiptNote: string, opened: readonly Members[] = [slotMemb
 const goodReceipt = receiptFile(receiptOf(outputIndex, log.leaves[outputIndex]!, outputCommitment));
 const receiptNote = goodReceipt["note"] as string;
 const otherLog = dishonest("output", { slots: [request, { text: "something else" }, null, null, null, null, null, null] });
-const retired = makeLog([...drafts.slice(0, 2), { ...drafts[1]!, label: "receipts key retired", predicate: () => ({ purpose: "receipts", algorithm: "ed25519", state: "retired" }) }, ...drafts.slice(2)]);
+const retired = withEntry(keyDraft("receipts key retired", "receipts", receiptsKey, "retired"), "source");
+const retiredLater = withEntry(keyDraft("receipts key retired", "receipts", receiptsKey, "retired"));
+const stolen = makeLog([...drafts.map((one) => (one.label === "output" ? { ...one, slots: [request, { text: "something else" }, null, null, null, null, null, null] } : one)), keyDraft("log key compromised", "log", logKey, "compromised")]);
+const compromised = withEntry(keyDraft("receipts key compromised", "receipts", receiptsKey, "compromised"));
 const reported = makeLog(drafts.map((draft) => (draft.label === "receipts key" ? { ...draft, evidence: "reported" } : draft)));
 const unread = dishonest("output", { forge: (e) => set(e, ["v"], "spur-entry/v2") });
 const unreadReceipt = receiptFile(receiptOf(outputIndex, unread.leaves[outputIndex]!, outputCommitment));
@@ -34,6 +37,9 @@ const shown = {
   lineage: bases.lineage,
   "another answer at its place": canonical(q5Of(otherLog)),
   "receipts key retired before": canonical(makeFile({ of: retired, ask: "lineage" })),
+  "receipts key retired after": canonical(makeFile({ of: retiredLater, ask: "lineage" })),
+  "receipts key compromised": canonical(makeFile({ of: compromised, ask: "lineage" })),
+  "another answer at its place, and the log's key compromised": canonical(makeFile({ of: stolen })),
   "receipts key brought by a client": canonical(makeFile({ of: reported, ask: "lineage" })),
   "an entry of a later version at its place": canonical(q5Of(unread)),
 };
@@ -65,6 +71,7 @@ export const receiptFileVectors = {
   valid: [
     receiptVector("receipt, and evidence that the log kept it", "", "pass", goodReceipt, { evidence: "answer" }),
     receiptVector("the log announced the receipts key", "", "pass", goodReceipt, { evidence: "lineage", trust: "log" }),
+    receiptVector("receipts key retired after it signed", "", "pass", goodReceipt, { evidence: "receipts key retired after", trust: "log" }),
     receiptVector("receipt without openings", "", "pass", receiptFile(receiptNote, []), { evidence: "answer" }),
     receiptVector("a witness is wanted, and no evidence handed in that one could have seen", "", "pass", goodReceipt, { trust: "receipts and an absent witness" }),
     receiptVector("receipt alone: whether the log kept it is not shown", "", "pass", goodReceipt),
@@ -73,6 +80,9 @@ export const receiptFileVectors = {
     badReceipt("nobody trusted", "signer unknown", goodReceipt, "not-checked", { evidence: "lineage", trust: "none" }),
     badReceipt("receipts key neither trusted nor announced in the file", "signer unknown", goodReceipt, "not-checked", { evidence: "answer", trust: "log" }),
     badReceipt("receipts key retired before it signed", "the log took it back", retiredReceipt, "not-checked", { evidence: "receipts key retired before", trust: "log" }),
+    badReceipt("receipts key retired before it signed, and trusted by name", "the log took it back", retiredReceipt, "not-checked", { evidence: "receipts key retired before" }),
+    badReceipt("receipts key compromised, as became known later", "who signed is not known", goodReceipt, "not-checked", { evidence: "receipts key compromised", trust: "log" }),
+    badReceipt("receipts key compromised, and trusted by name", "who signed is not known", goodReceipt, "not-checked", { evidence: "receipts key compromised" }),
     badReceipt("evidence of a log that nobody trusts", "it shows nothing, and was handed in to show that the log kept its word", goodReceipt, "not-checked", { evidence: "answer", trust: "receipts" }),
     badReceipt("evidence without the witnesses that the caller wants", "a tree that nobody else was shown confirms nothing", goodReceipt, "not-checked", { evidence: "answer", trust: "receipts and an absent witness" }),
     badReceipt("a check that the caller requires of everything", "nothing here has a time", goodReceipt, "not-checked", { trust: "receipts, and a time is required" }),
@@ -81,6 +91,7 @@ export const receiptFileVectors = {
     badReceipt("a receipt for a decision", "receipts are for outputs", decisionReceipt),
     badReceipt("a negative index", "no place in a log", receiptFile(receiptOf(-5, log.leaves[outputIndex]!, outputCommitment), []), "fail", {}),
     badReceipt("the log holds another answer at that place", "operator signed both: proof of misbehaviour", receiptFile(receiptNote, []), "fail", { evidence: "another answer at its place" }),
+    badReceipt("the log holds another answer, under a key that it took back", "who wrote that is not known", receiptFile(receiptNote, []), "not-checked", { evidence: "another answer at its place, and the log's key compromised" }),
     badReceipt("a stranger's receipt for another leaf", "anybody can sign a promise in somebody's name: it convicts nobody", receiptFile(receiptOf(outputIndex, fake("other leaf"), outputCommitment, otherReceiptsKey), [], otherReceiptsKey.vkey), "not-checked", { evidence: "answer" }),
     badReceipt("a stranger's receipt, and the log holds another answer", "not the operator's word", receiptFile(receiptOf(outputIndex, log.leaves[outputIndex]!, outputCommitment, otherReceiptsKey), [], otherReceiptsKey.vkey), "not-checked", { evidence: "another answer at its place" }),
     badReceipt("another response", "one value per slot", set(goodReceipt, ["opened", 1, "value"], b64(utf8("x")))),

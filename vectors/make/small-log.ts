@@ -5,7 +5,7 @@ import { b64, canonical, cosignatureLine, fake, fakeDigest, fakeRec, hex, inclus
 
 export type Members = { readonly [name: string]: Json };
 /** 2026-11-22T04:00:00Z is SEEN − 20 min: a witness saw the log after its entries. */
-const SEEN = 1_795_321_200;
+export const SEEN = 1_795_321_200;
 
 /** One entry before it is numbered. References are labels of entries that stand in the same log. */
 export interface Draft {
@@ -152,6 +152,18 @@ export function makeLog(from: readonly Draft[]): Log {
 }
 
 export const log = makeLog(drafts);
+
+/** What the log says of a key of its own. */
+export const keyDraft = (label: string, purpose: string, key: Signer, state: string, evidence = "observed"): Draft => ({
+  label, type: "key", reg: "keys", retention: "system", evidence,
+  predicate: () => ({ purpose, algorithm: "ed25519", state }),
+  digests: { sha256: hex(sha256(key.publicKey)) },
+}); // prettier-ignore
+/** The log with one more entry, before the one with this label or as its last. */
+export function withEntry(draft: Draft, before?: string): Log {
+  const at = drafts.findIndex(({ label }) => label === before);
+  return makeLog(at === -1 ? [...drafts, draft] : [...drafts.slice(0, at), draft, ...drafts.slice(at)]);
+}
 export const checkpointText = (of: Log, origin = ORIGIN): string => `${origin}\n${of.leaves.length}\n${b64(treeRoot(of.leaves))}\n`;
 const witnessed = (of: Log, key: Signer = logKey): string => {
   const text = checkpointText(of);

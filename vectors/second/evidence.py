@@ -6,7 +6,7 @@ from .entry import is_whole, list_of, members, whole
 from .note import COSIGNATURE, Key, judge_line, read_checkpoint, split_note, unbase64
 from .payload import check_row, check_slot
 from .questions import PROVEN, RECORDED, state
-from .tree import check_inclusion, leaf_hash
+from .tree import check_inclusion, leaf_hash, sha256
 
 MAX_BYTES = 64 * 1024 * 1024
 MAX_ITEMS = 65_536
@@ -38,6 +38,7 @@ class Report:
         self.trusted = False
         self.required = REQUIRED | trust.require | ({"witnesses"} if trust.policy.quorum != "none" else set())
         self.state, self.origin, self.held = None, None, {}
+        self.lost = set()  # indexes of entries that stand under a key which the log took back
 
     def add(self, check, verdict):
         # Nothing is confirmed by a stranger's word.
@@ -152,7 +153,7 @@ def verify(data, trust):
         own = Key(file["log"]["vkey"])
         need(origin == file["log"]["origin"], "the file names another log")
         need(own.name == origin and own.kind != COSIGNATURE, "not a key of this log")
-        check_log_line(report, body, lines, own)
+        signer = check_log_line(report, body, lines, own)
     except Refused:
         report.add("log signature", FAIL)
         return report
@@ -162,6 +163,8 @@ def verify(data, trust):
     report.origin, report.held = origin, held
     for one in file["opened"]:
         check_opening(report, one, held.get(one["index"]))
+    check_log_key(report, held, signer)
+    check_successors(report, held)
     edges = check_references(report, held)
     check_registers(report, held)
     check_closings(report, file, held)
@@ -181,6 +184,7 @@ def check_log_line(report, body, lines, own):
     need("invalid" not in by_own and "verified" in by_own, "the file's own key did not sign")
     report.trusted = bool(signers)
     report.add("log signature", PASS)
+    return own if signers else None
 
 
 def check_witnesses(report, body, lines):
@@ -194,9 +198,36 @@ def check_witnesses(report, body, lines):
             report.add("witnesses", FAIL)
         if verdict == "verified":
             cosigned.add(names[key.vkey])
-            times.append(seconds)
+            report.add("signature line", PASS)
+            times += [seconds] if seconds > 0 else []  # 0 vouches for the tree, and for no time
     report.add("witnesses", PASS if policy.met(cosigned) else NOT_CHECKED)
     return sorted(times)
+
+
+def taken_back(held, purpose, key):
+    """Above which index nothing is under this key any more, as the log itself says; None if it says nothing of the kind."""
+    digest = sha256(key.public_key).hex()
+    said = {}
+    for one in sorted(held.values(), key=lambda one: one.index):
+        if one.type != "key" or one.entry.evidence != "observed" or one.entry.digests.get("sha256") != digest:
+            continue
+        if one.entry.predicate["purpose"] == purpose:
+            said.setdefault(one.entry.predicate["state"], one.index)
+    return -1 if "compromised" in said else said.get("retired")
+
+
+def check_log_key(report, held, signer):
+    above = None if signer is None else taken_back(held, "log", signer)
+    report.lost = set() if above is None else {index for index in held if index > above}
+    if report.lost:
+        report.add("log signature", NOT_CHECKED)
+
+
+def check_successors(report, held):
+    known = {sha256(key.vkey.encode()).hex() for key in report.trust.policy.logs}
+    for one in held.values():
+        if one.type == "successor":
+            report.add("successor", PASS if one.entry.digests.get("sha256") in known else NOT_CHECKED)
 
 
 class Held:

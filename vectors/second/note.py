@@ -5,11 +5,13 @@ import re
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PublicKey
 
 from . import Refused, Unknown, need
 from .tree import sha256
 
-ED25519, COSIGNATURE = 1, 4
+ED25519, COSIGNATURE, ML_DSA_44 = 1, 4, 6
+KEY_BYTES = {ED25519: 32, COSIGNATURE: 32, ML_DSA_44: 1312}
 P = 2**255 - 19
 # Points of low order (y, without the sign bit): under such a key one signature fits many messages, and verifiers disagree about such an R.
 LOW_ORDER = {
@@ -63,8 +65,7 @@ class Key:
         data = unbase64(encoded)
         need(len(data) > 1, "no key")
         self.kind, self.public_key = data[0], data[1:]
-        if self.kind in (ED25519, COSIGNATURE):
-            need(len(self.public_key) == 32, "an Ed25519 key has 32 bytes")
+        need(len(self.public_key) == KEY_BYTES.get(self.kind, len(self.public_key)), "a key of another length")
         self.id = key_id(self.name, self.kind, self.public_key)
         need(identifier == self.id.hex(), "key id of another key")
         self.vkey = vkey
@@ -92,12 +93,13 @@ def split_note(note):
 def judge_line(line, text, keys):
     """("verified" | "invalid" | "unknown", time in seconds or None, key or None)."""
     for key in keys:
-        if key.name != line.name or key.id != line.id or key.kind not in (ED25519, COSIGNATURE):
+        if key.name != line.name or key.id != line.id or key.kind not in KEY_BYTES:
             continue
         if key.kind == ED25519:
             good, seconds = ed25519(key.public_key, text.encode(), line.signature), None
         else:
-            seconds = cosigned_at(key, text, line.signature)
+            signed_at = cosigned_at if key.kind == COSIGNATURE else subtree_signed_at
+            seconds = signed_at(key, text, line.signature)
             good = seconds is not None
         return ("verified" if good else "invalid"), seconds, key
     return "unknown", None, None
@@ -113,6 +115,33 @@ def cosigned_at(key, text, blob):
         return None
     seconds = int.from_bytes(blob[:8], "big")
     if seconds > 2**53 - 1 or not ed25519(key.public_key, cosigned_message(seconds, text), blob[8:]):
+        return None
+    return seconds
+
+
+def with_length(text):
+    data = text.encode()
+    need(0 < len(data) < 256, "a name of 1 to 255 bytes")
+    return bytes([len(data)]) + data
+
+
+def subtree_message(name, seconds, text):
+    origin, size, root, _ = read_checkpoint(text)
+    eight = lambda number: number.to_bytes(8, "big")
+    return b"subtree/v1\n\0" + with_length(name) + eight(seconds) + with_length(origin) + eight(0) + eight(size) + root
+
+
+def subtree_signed_at(key, text, blob):
+    """The time of an ML-DSA-44 cosignature (0: it names none), or None if it does not verify."""
+    if len(blob) != 8 + 2420:
+        return None
+    seconds = int.from_bytes(blob[:8], "big")
+    if seconds > 2**53 - 1:
+        return None
+    try:
+        message = subtree_message(key.name, seconds, text)
+        MLDSA44PublicKey.from_public_bytes(key.public_key).verify(blob[8:], message)
+    except (Refused, InvalidSignature, ValueError):
         return None
     return seconds
 

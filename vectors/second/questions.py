@@ -10,7 +10,7 @@ def state(report, ask, held, edges):
     if walked is None:
         return NOT_RECORDED
     whole_, trace = walked
-    if not whole_ or not report.trusted:
+    if not whole_ or not report.trusted or report.lost & set(trace):
         return NOT_CHECKED
     return PROVEN if all(held[index].outer["evidence"] == "observed" for index in trace) else RECORDED
 

@@ -1,7 +1,7 @@
 """Receipt files (docs/formats.md §3.4), alone or held against evidence of the log that gave them."""
 from . import Refused, Unknown, entry, need
 from .entry import list_of, members
-from .evidence import FAIL, MAX_ITEMS, NOT_CHECKED, PASS, Report, opening, read_file, text, verify
+from .evidence import FAIL, MAX_ITEMS, NOT_CHECKED, PASS, Report, opening, read_file, taken_back, text, verify
 from .note import ED25519, Key, judge_line, read_receipt, split_note, unbase64
 from .payload import check_slot
 from .tree import sha256
@@ -36,7 +36,9 @@ def verify_receipt(data, trust, shown=None):
     sound = log is not None and log.sound()
     if not sound:
         report.required |= wanted
-    report.trusted = own.vkey in {key.vkey for key in keys} or (sound and announced(log, own, index))
+    above = taken_back(log.held, "receipts", own) if sound else None
+    mine = own.vkey in {key.vkey for key in keys} or (sound and announced(log, own, index))
+    report.trusted = mine and not (above is not None and index > above)
     report.add("receipt", PASS)
     report.add("format", PASS)
     for one in file["opened"]:
@@ -53,7 +55,7 @@ def verify_receipt(data, trust, shown=None):
     promised = said is not None and (said.rec, said.type) == (rec, "spur:output/v1")
     promised = promised and said.digests.get("spurCommitmentV1") == commitment.hex()
     contradicts = there is not None and (there.leaf != leaf or (said is not None and not promised))
-    if contradicts and report.trusted:  # a stranger can sign anything in somebody's name
+    if contradicts and report.trusted and index not in log.lost:  # a stranger can sign anything in somebody's name
         report.add("inclusion", FAIL)
     else:
         kept = promised and not contradicts and sound
@@ -62,13 +64,13 @@ def verify_receipt(data, trust, shown=None):
 
 
 def announced(log, key, index):
-    """Whether the log announced a receipts key before `index` and has not taken it back until then."""
+    """Whether the log announced a receipts key before `index`."""
     digest = sha256(key.public_key).hex()
-    said = [
-        one.entry.predicate["state"]
+    return any(
+        one.type == "key"
+        and one.index < index
+        and one.entry.evidence == "observed"
+        and one.entry.predicate["purpose"] == "receipts"
+        and one.entry.digests.get("sha256") == digest
         for one in log.held.values()
-        if one.type == "key" and one.index < index and one.entry.predicate["purpose"] == "receipts"
-        if one.entry.evidence == "observed"
-        if one.entry.digests.get("sha256") == digest
-    ]
-    return bool(said) and all(state == "active" for state in said)
+    )

@@ -4,11 +4,15 @@ import re
 
 from . import Refused, Unknown, need
 from .entry import list_of, members, whole
-from .note import COSIGNATURE, ED25519, Key
+from .note import COSIGNATURE, ML_DSA_44, Key
+
+# A log may sign with ML-DSA-44 as a witness does; the older cosignature is the witnesses' alone.
+SIGNS_LOG = lambda kind: kind != COSIGNATURE
+SIGNS_AS_WITNESS = lambda kind: kind in (COSIGNATURE, ML_DSA_44)
 
 CHECKS = {
     "format", "log signature", "signature line", "witnesses", "entry", "inclusion", "opening", "row", "dsse signer",
-    "reference", "register", "closing", "time", "anchor", "receipt", "claim", "answer",
+    "reference", "register", "closing", "time", "anchor", "receipt", "claim", "successor", "misbehaviour", "answer",
 }  # fmt: skip
 
 
@@ -23,11 +27,11 @@ class Policy:
             if kind == "" or kind.startswith("#"):
                 continue
             if kind == "log":
-                self.logs.append(self.key(items, COSIGNATURE, self.logs))
+                self.logs.append(self.key(items, SIGNS_LOG, self.logs))
             elif kind == "witness":
                 need(items, "no name")
                 self.free(items[0])
-                self.witnesses[items[0]] = self.key(items[1:], ED25519, self.witnesses.values())
+                self.witnesses[items[0]] = self.key(items[1:], SIGNS_AS_WITNESS, self.witnesses.values())
             elif kind == "group":
                 need(len(items) > 2, "a group has a name, a threshold and members")
                 name, threshold, inside = items[0], items[1], items[2:]
@@ -49,10 +53,10 @@ class Policy:
         need(name != "none" and name not in self.witnesses and name not in self.groups, "name")
 
     @staticmethod
-    def key(items, wrong_kind, others):
+    def key(items, signs_here, others):
         need(1 <= len(items) <= 2, "a key and at most one URL")
         key = Key(items[0])
-        need(key.kind != wrong_kind, "a key of another kind")
+        need(signs_here(key.kind), "a key of another kind")
         need(all(key.public_key != other.public_key for other in others), "one key twice")
         return key
 

@@ -49,10 +49,9 @@ describe("two notes of one log", () => {
     const file = await forkProof(keyOf(one), one.checkpoint(), other.checkpoint(), nobody);
     const { exit, out } = await verify("same.misbehaviour.json", file, `--trust ${one.key.vkey}`);
     expect(exit).toBe(1);
-    expect(out).toMatch(
-      /^✗ REFUTED {2}log\.example\/test\+[0-9a-f]{8}\+\S+ signed histories of log\.example\/test that exclude/,
+    expect(out.split("\n")[0]).toBe(
+      `✗ REFUTED  ${one.origin} signed histories that exclude each other (sizes 7, 7), with ${one.key.vkey}: this key equivocated or was stolen.`,
     );
-    expect(out).toContain("(sizes 7, 7): this key equivocated or was stolen.");
     const unknown = await verify("same.misbehaviour.json", file);
     expect(unknown.exit).toBe(2);
     expect(unknown.out).toContain("? NOT CHECKED");

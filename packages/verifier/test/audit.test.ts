@@ -67,6 +67,25 @@ describe("a whole log", () => {
     expect(run(14, { root: leafHash(root), signer: "trusted" }).exit).toBe(1);
   });
 
+  it("tells that entries stand under a key which the log itself took back", () => {
+    const story = (states: readonly string[], more: number, evidence: "observed" | "reported" = "observed") => {
+      const { log } = makeStory();
+      for (const state of states) {
+        const predicate = { purpose: "log", algorithm: "ed25519", state };
+        log.add({ type: "spur:key/v1", predicate, payload: log.key.publicKey, evidence });
+      }
+      for (let i = 0; i < more; i++) log.add({ type: "spur:policy/v1", predicate: { kind: "output", version: 1 } });
+      return audit(log);
+    };
+    expect(story(["retired"], 0)).toMatchObject({ exit: 0 });
+    expect(story(["active"], 1)).toMatchObject({ exit: 0 });
+    expect(story(["retired"], 1, "reported")).toMatchObject({ exit: 0 });
+    for (const result of [story(["retired"], 1), story(["compromised"], 0), story(["retired", "compromised"], 0)]) {
+      expect(result).toMatchObject({ exit: 2, verdict: "not-checked" });
+      expect(result.findings.filter(({ verdict }) => verdict !== "pass").map(({ code, values }) => [code, values["index"]])).toEqual([["audit/taken-back", 14]]);
+    }
+  }); // prettier-ignore
+
   it("finds every changed entry by the root, and never throws", () => {
     const { log } = makeStory();
     const root = rootOf(log.entries.map((one) => one.leaf));

@@ -162,20 +162,16 @@ describe("a note", () => {
 describe("a vkey", () => {
   it("comes back, whatever its type", () => {
     fc.assert(
-      fc.property(
-        fc.integer({ min: 0, max: 255 }),
-        fc.uint8Array({ minLength: 32, maxLength: 32 }),
-        (type, bytes) => {
-          const publicKey = type === 6 ? new Uint8Array(1312).fill(bytes[0] ?? 0) : bytes;
-          const vkey = formatVkey({ name: "log.example/a-b_c", type, publicKey });
-          expect(parseVkey(vkey)).toEqual({
-            name: "log.example/a-b_c",
-            type,
-            publicKey,
-            keyId: keyIdOf("log.example/a-b_c", type, publicKey),
-          });
-        },
-      ),
+      fc.property(fc.integer({ min: 0, max: 255 }), fc.uint8Array({ minLength: 32, maxLength: 32 }), (type, bytes) => {
+        const publicKey = type === 6 ? new Uint8Array(1312).fill(bytes[0] ?? 0) : bytes;
+        const vkey = formatVkey({ name: "log.example/a-b_c", type, publicKey });
+        expect(parseVkey(vkey)).toEqual({
+          name: "log.example/a-b_c",
+          type,
+          publicKey,
+          keyId: keyIdOf("log.example/a-b_c", type, publicKey),
+        });
+      }),
     );
   });
 

@@ -11,6 +11,7 @@ const load = (path: string): Vector =>
 const schemas = {
   entry: load("docs/schemas/entry"),
   evidence: load("docs/schemas/evidence"),
+  misbehaviour: load("docs/schemas/misbehaviour"),
   "receipt-file": load("docs/schemas/receipt-file"),
   trust: load("docs/schemas/trust"),
 };
@@ -92,12 +93,14 @@ describe("docs/schemas", () => {
   const entries = load("vectors/entry");
   const evidence = load("vectors/evidence");
   const receipts = load("vectors/receipt-file");
+  const misbehaviour = load("vectors/misbehaviour");
   const trust = load("vectors/trust");
 
   it("take every valid vector", () => {
     for (const v of entries.valid) expect(fitsFile("entry", entryText(v)), v.name).toBe(true);
     for (const v of evidence.valid) expect(fitsFile("evidence", fileText(evidence, v)), v.name).toBe(true);
     for (const v of receipts.valid) expect(fitsFile("receipt-file", v.text), v.name).toBe(true);
+    for (const v of misbehaviour.valid) expect(fitsFile("misbehaviour", v.text), v.name).toBe(true);
     for (const v of trust.valid) expect(fitsFile("trust", v.text), v.name).toBe(true);
   });
 
@@ -110,6 +113,7 @@ describe("docs/schemas", () => {
       "65,536 bytes", "a closing that lists a register of a later version", "reference forward", "reference to itself", "prev not smaller than its own index",
     ],
     evidence: ["white space", "final newline", "a member twice", "entries unsorted", "an entry twice", "openings unsorted", "an opening twice", "rows before slots", "17 levels"],
+    misbehaviour: ["a vkey that is none", "the vkey of a witness", "white space", "a member twice"],
     trust: ["a member twice", "a policy that is wrong", "a statement key that is none"],
   }; // prettier-ignore
 
@@ -119,6 +123,11 @@ describe("docs/schemas", () => {
     expect(taken("entry", entries.invalid, entryText)).toEqual(beyond.entry);
     const ofFormat = evidence.invalid.filter((v: Vector) => v.check === "format");
     expect(taken("evidence", ofFormat, (v) => fileText(evidence, v))).toEqual(beyond.evidence);
+    // Of accusations most are well-formed: what their form alone refuses is the last part of the vectors.
+    const forms = misbehaviour.invalid.slice(
+      misbehaviour.invalid.findIndex((v: Vector) => v.name === "unknown member"),
+    );
+    expect(taken("misbehaviour", forms, (v) => v.text)).toEqual(beyond.misbehaviour);
     expect(taken("trust", trust.invalid, (v) => v.text)).toEqual(beyond.trust);
   });
 

@@ -9,9 +9,12 @@ import {
   receiptText,
   verifyReceipt,
 } from "../src/evidence/receipt.ts";
+import { verifyMisbehaviour } from "../src/evidence/misbehaviour.ts";
+import { verifyTlogProof } from "../src/evidence/proof.ts";
 import type { Report } from "../src/evidence/report.ts";
 import { verifyEvidence } from "../src/evidence/verify.ts";
 import { formatVkey, openNote, parseNote, parseVkey } from "../src/note/note.ts";
+import { formatTlogProof, parseTlogProof } from "../src/tlog/proof.ts";
 import { parsePolicy, quorumMet } from "../src/trust/policy.ts";
 import { formatTrust, parseTrust } from "../src/trust/trust.ts";
 import { cases, check, refused, same, type Case, type Vector } from "./vector-runner.ts";
@@ -125,4 +128,28 @@ export function receiptFileCases(file: Vector): Case[] {
     same(formatReceiptFile(parseReceiptFile(utf8(v.text))), utf8(v.text), "bytes");
   };
   return cases(file, valid, run);
+}
+
+/** Cases of tlog-proof.json. */
+export function proofCases(file: Vector): Case[] {
+  const run = (v: Vector): void => {
+    const entry = v.entry === undefined ? {} : { entry: utf8(v.entry) };
+    expect(verifyTlogProof(utf8(v.text), parseTrust(utf8(file.trust[v.trust])), entry), v);
+  };
+  const valid = (v: Vector): void => {
+    run(v);
+    same(formatTlogProof(parseTlogProof(v.text)), v.text, "text");
+  };
+  return cases(file, valid, run);
+}
+
+/** Cases of misbehaviour.json: a file convicts, or it convicts nobody; no file is ever a pass. */
+export function misbehaviourCases(file: Vector): Case[] {
+  const run = (v: Vector): void => {
+    const report = verifyMisbehaviour(utf8(v.text), parseTrust(utf8(file.trust[v.trust])));
+    expect(report, v);
+    const checks = report.findings.map((one) => one.check);
+    check(checks.every((one) => one === "misbehaviour" || one === "format") && checks.length === 1, checks.join());
+  };
+  return cases(file, run, run);
 }

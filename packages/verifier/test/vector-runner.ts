@@ -1,9 +1,10 @@
 // The vectors of /vectors as cases that throw where the verifier disagrees. No Node and no vitest in here: a browser runs the same file.
 import { equalBytes, fromHex, fromUtf8, readU64be, toHex, utf8 } from "../src/bytes.ts";
 import { VerifyError } from "../src/errors.ts";
+import { verifyMlDsa44 } from "../src/note/ml-dsa.ts";
 import { keyIdOf, parseVkey, formatVkey, openNote, parseNote, formatNote } from "../src/note/note.ts";
 import { formatCheckpoint, parseCheckpoint } from "../src/note/checkpoint.ts";
-import { cosignedMessage, verifyCosignature } from "../src/note/cosignature.ts";
+import { cosignedMessage, subtreeMessage, useMlDsa44, verifyCosignature } from "../src/note/cosignature.ts";
 import { verifyEd25519 } from "../src/note/ed25519.ts";
 import {
   chunkDigest,
@@ -28,7 +29,15 @@ import {
   verifyConsistency,
   verifyInclusion,
 } from "../src/tlog/merkle.ts";
-import { policyCases, receiptCases, receiptFileCases, evidenceCases, trustCases } from "./vector-evidence.ts";
+import {
+  policyCases,
+  receiptCases,
+  receiptFileCases,
+  evidenceCases,
+  misbehaviourCases,
+  proofCases,
+  trustCases,
+} from "./vector-evidence.ts";
 import { sealCases } from "./vector-sealing.ts";
 
 export interface Case {
@@ -37,6 +46,9 @@ export interface Case {
 }
 
 /** What a vector file holds; looked into without types, since a wrong guess fails the case. */
+// As every program does that verifies cosignatures; what a page without it shows is tested elsewhere.
+useMlDsa44(verifyMlDsa44);
+
 // eslint-disable-next-line @typescript-eslint/no-explicit-any
 export type Vector = any;
 
@@ -277,6 +289,16 @@ const cosignatureRuns: [Run, Run] = [
   (v) => same(verifyCosignature(parseVkey(v.vkey), v.text, fromHex(v.blob)), undefined, "timestamp"),
 ];
 
+const mlDsaRuns: [Run, Run] = [
+  (v) => {
+    const key = parseVkey(v.vkey);
+    same(toHex(subtreeMessage(key.name, v.seconds, v.text) ?? new Uint8Array()), v.message, "message");
+    const [line] = parseNote(`${v.text}\n${v.line}`).signatures;
+    same(line && verifyCosignature(key, v.text, line.signature), { timestamp: v.seconds }, "timestamp");
+  },
+  cosignatureRuns[1],
+];
+
 const ed25519 = (v: Vector): boolean => verifyEd25519(fromHex(v.publicKey), fromHex(v.message), fromHex(v.signature));
 
 const dsseRuns: [Run, Run] = [
@@ -336,6 +358,8 @@ export function casesOf(name: string, file: Vector): Case[] | undefined {
       );
     case "cosignature":
       return cases(file, ...cosignatureRuns);
+    case "ml-dsa":
+      return cases(file, ...mlDsaRuns);
     case "dsse":
       return cases(file, ...dsseRuns);
     case "receipt":
@@ -348,6 +372,10 @@ export function casesOf(name: string, file: Vector): Case[] | undefined {
       return evidenceCases(file);
     case "receipt-file":
       return receiptFileCases(file);
+    case "tlog-proof":
+      return proofCases(file);
+    case "misbehaviour":
+      return misbehaviourCases(file);
     default:
       return undefined;
   }

@@ -1,11 +1,12 @@
 // The built verify.html in a real browser, opened from the disk without a network: what a reader sees is what the verifier found.
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { pathToFileURL } from "node:url";
 import { chromium, type Browser, type Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { bundlePages } from "../src/bundle.ts";
 import { htmlWithEvidence } from "../src/embed.ts";
+import { makeSigner } from "../../verifier/test/make-log.ts";
 import { makeFiles } from "./story.ts";
 
 const executablePath = process.env["SPUR_CHROMIUM"] ?? "/usr/bin/chromium";
@@ -207,6 +208,71 @@ describe.skipIf(!found)("verify.html in a browser without a network", () => {
     await give(page, asFile(files.receipt, "answer.receipt.json"), asFile(files.good));
     expect(await look(page)).toBe("verdict pass");
     expect(await sentence(page)).toContain("the log keeps the promise");
+    await page.context().close();
+  });
+
+  const vector = (name: string, title: string): { text: string; trust: string } => {
+    const file = JSON.parse(readFileSync(new URL(`../../../vectors/${name}.json`, import.meta.url), "utf8")) as {
+      trust: Record<string, string>;
+      valid: { name: string; text: string; trust: string }[];
+    };
+    const found = file.valid.find((one) => one.name === title);
+    if (found === undefined) throw new Error(title);
+    return { text: found.text, trust: file.trust[found.trust] ?? "" };
+  };
+
+  it.each([
+    ["sizes 5 and 9", "this key equivocated or was stolen"],
+    ["a receipt that is not kept, the receipts key announced by the log", "a key equivocated or was stolen"],
+  ])("reads a proof of misbehaviour, and convicts under a key that the reader names: %s", async (title, why) => {
+    const { text, trust: trusted } = vector("misbehaviour", title);
+    const page = await open();
+    await give(page, asFile(Buffer.from(text), "x.misbehaviour.json"));
+    expect(await look(page)).toBe("verdict not-checked");
+    await trust(page, trusted);
+    expect(await look(page)).toBe("verdict fail");
+    expect(await sentence(page)).toContain(why);
+    // Nothing accuses anybody that proves nothing.
+    await give(page, asFile(Buffer.from(text.replace(/"(hashes|proof)":\["./, '"$1":["B')), "x.misbehaviour.json"));
+    expect(await look(page)).toBe("verdict not-checked");
+    expect(await sentence(page)).toContain("convicts nobody");
+    await page.context().close();
+  });
+
+  it("reads a tlog-proof, and takes the entry beside it", async () => {
+    const whole = vector("tlog-proof", "the entry stands in the file");
+    const bare = vector("tlog-proof", "the entry is handed in");
+    const page = await open();
+    await trust(page, whole.trust);
+    await give(page, asFile(Buffer.from(whole.text), "a.tlog-proof"));
+    expect(await look(page)).toBe("verdict pass");
+    expect(await sentence(page)).toContain("The entry at hand is entry 5 of spur.example/log");
+    expect(await page.textContent("#report")).toContain("The witness witness.example/one saw this checkpoint");
+    await give(page, asFile(Buffer.from(bare.text), "b.tlog-proof"));
+    expect(await look(page)).toBe("verdict not-checked");
+    await give(page, asFile(Buffer.from("entry 5"), "entry.bin"), asFile(Buffer.from(bare.text), "b.tlog-proof"));
+    expect(await look(page)).toBe("verdict pass");
+    await give(page, asFile(Buffer.from("entry 6"), "entry.bin"), asFile(Buffer.from(bare.text), "b.tlog-proof"));
+    expect(await look(page)).toBe("verdict fail");
+    await page.context().close();
+  });
+
+  it("names a trusted witness whose ML-DSA-44 signature it cannot check, and does not count him", async () => {
+    const { log, output, decision } = files;
+    const lattice = makeSigner("witness.example/lattice", "lattice", 0x06);
+    const size = log.entries.length;
+    const evidence = log.evidenceFile({
+      entries: [output.index, decision.index],
+      checkpoint: log.checkpoint(size, [log.key, lattice]),
+    });
+    const page = await open();
+    const policy = `log ${log.key.vkey}\nwitness w ${lattice.vkey}\nquorum w\n`;
+    await trust(page, JSON.stringify({ format: "spur-trust/v1", policy }));
+    await give(page, asFile(evidence));
+    expect(await look(page)).toBe("verdict not-checked");
+    expect(await page.textContent("#report")).toContain(
+      "The signature of witness.example/lattice, whom you trust, is of a type that cannot be checked here.",
+    );
     await page.context().close();
   });
 

@@ -1,4 +1,4 @@
-import { equalBytes } from "../bytes.ts";
+import { concatBytes, equalBytes } from "../bytes.ts";
 import { Bug, VerifyError } from "../errors.ts";
 import { wrong } from "../evidence/checks/references.ts";
 import { createFindings, exitOf } from "../evidence/findings.ts";
@@ -10,14 +10,14 @@ import { PREDICATES } from "../statement/predicates.ts";
 import type { Reference } from "../statement/schema.ts";
 import { EMPTY_ROOT, leafHash, nodeHash, type LeafHash, type Root } from "../tlog/merkle.ts";
 import { foldRange } from "../tlog/range.ts";
-import { createRecIndex } from "./rec-index.ts";
+import { createRecIndex, type RecIndex } from "./rec-index.ts";
 import { AUDIT_ENGLISH } from "./sentences.ts";
 
 /** Of one kind of failure so many are told; the rest is counted. */
 const TOLD = 20;
 const HOUR_MS = 3_600_000;
 /** By number, for a byte an entry; 0 is a type that this version does not know. */
-const TYPES = ["", "dsse", ...PREDICATES.keys()];
+export const TYPES = ["", "dsse", ...PREDICATES.keys()];
 const TYPE_NUMBERS = new Map(TYPES.map((type, i) => [type, i]));
 /** A closing can list no more, beside its own; names of a log's own making could be without end, and closings compare them all. */
 const MAX_REGISTERS = 257;
@@ -56,20 +56,29 @@ export interface Audit {
   finish(size: number, checkpoint: { readonly root: Uint8Array; readonly signer: Report["signer"] }): AuditResult;
 }
 
-export function createAudit(origin: string): Audit {
+/** What an audit carries from one entry to the next. Whoever keeps it can go on another day, with a new audit of the entries since. */
+export type AuditState = ReturnType<typeof createAuditState>;
+
+export function createAuditState(recs: RecIndex = createRecIndex()) {
+  return {
+    recs,
+    types: new Uint8Array(1024) as Uint8Array, // position in TYPES, by index
+    opaque: new Map<number, "withheld" | "unknown">(),
+    entryRemovals: new Set<number>(),
+    registers: new Map<string, { seq: number; index: number }>(),
+    orders: new Map<number, { order: number; state: string }>(), // by target
+    keys: [] as AuditResult["keys"][number][],
+    subtrees: [] as Uint8Array[],
+    counts: { next: 0, references: 0, closings: 0, unknown: 0, bridged: 0, completed: 0, failed: 0 },
+    latest: { ms: 0, at: "" },
+  };
+}
+
+/** `state` is changed as entries are added. */
+export function createAudit(origin: string, state = createAuditState()): Audit {
   const findings = createFindings([], { ...ENGLISH, ...AUDIT_ENGLISH });
   const told = new Map<SentenceCode, number>();
-  const recs = createRecIndex();
-  let types = new Uint8Array(1024); // position in TYPES, by index
-  const opaque = new Map<number, "withheld" | "unknown">();
-  const entryRemovals = new Set<number>();
-  const registers = new Map<string, { seq: number; index: number }>();
-  const orders = new Map<number, { order: number; state: string }>(); // by target
-  const keys: AuditResult["keys"][number][] = [];
-  const subtrees: Uint8Array[] = [];
-  const counts = { next: 0, references: 0, closings: 0, unknown: 0, bridged: 0, completed: 0, failed: 0 };
-  let latestMs = 0;
-  let latestAt = "";
+  const { recs, opaque, entryRemovals, registers, orders, keys, subtrees, counts } = state;
 
   const fail = (check: CheckName, code: SentenceCode, values: Values): void => {
     const before = told.get(code) ?? 0;
@@ -136,31 +145,27 @@ export function createAudit(origin: string): Audit {
 
     if (outer.evidence === "imported") return; // the hour of what is imported is history's
     const ms = hourMs(outer.at);
-    if (ms < latestMs - HOUR_MS) fail("time", "audit/hour", { index, at: outer.at, before: latestAt });
-    if (ms > latestMs) [latestMs, latestAt] = [ms, outer.at];
+    if (ms < state.latest.ms - HOUR_MS) fail("time", "audit/hour", { index, at: outer.at, before: state.latest.at });
+    if (ms > state.latest.ms) state.latest = { ms, at: outer.at };
   }
 
   /** What the entry says. */
   function check(index: number, entry: Entry): void {
     const { predicateType: type = "dsse", predicate } = entry;
-    while (index >= types.length) {
-      const longer = new Uint8Array(types.length * 2);
-      longer.set(types);
-      types = longer;
-    }
-    types[index] = TYPE_NUMBERS.get(type) ?? 0;
+    while (index >= state.types.length) state.types = concatBytes(state.types, new Uint8Array(state.types.length));
+    state.types[index] = TYPE_NUMBERS.get(type) ?? 0;
     for (const { role, target } of entry.references) checkReference(index, entry, role, target);
     if (index === 0 && (type !== "spur:key/v1" || predicate["purpose"] !== "log")) {
       fail("entry", "entry/refuted", { index, error: "audit/first-entry", detail: "entry 0 is the log's own key" });
     }
     if (type === "spur:registers/v1") checkClosing(index, predicate);
     else if (type === "spur:removal/v1") checkRemoval(index, predicate);
-    else if (type === "spur:key/v1" && entry.sha256 !== undefined) {
+    else if (type === "spur:key/v1" && entry.sha256 !== undefined && entry.evidence === "observed") {
       const { purpose, state } = predicate as Record<string, string>;
       keys.push({ index, purpose: purpose ?? "", state: state ?? "", sha256: entry.sha256 });
     } else if (type === "spur:alert/v1" && predicate["kind"] === "clock") {
       // The ledger has said itself that its clock went back: from here on it counts anew.
-      [latestMs, latestAt] = [hourMs(entry.at), entry.at];
+      state.latest = { ms: hourMs(entry.at), at: entry.at };
     }
   }
 
@@ -169,7 +174,7 @@ export function createAudit(origin: string): Audit {
     if (opaque.has(target.index)) return;
     // An entry of an unknown kind has a record id all the same; type 0 is judged no further.
     const there = recs.get(target.rec) === target.index;
-    const type = TYPES[types[target.index] ?? 0] ?? "";
+    const type = TYPES[state.types[target.index] ?? 0] ?? "";
     const error = there
       ? type === ""
         ? wrong(entry, index, role, target, undefined)
@@ -245,6 +250,10 @@ export function createAudit(origin: string): Audit {
     const [first] = pending;
     if (first !== undefined)
       findings.notChecked("answer", "audit/removals-open", { count: pending.length, index: first });
+    const own = keys[0]?.sha256 ?? new Uint8Array();
+    const back = keys.find((one) => one.purpose === "log" && one.state !== "active" && equalBytes(one.sha256, own));
+    if (back !== undefined && (back.index < count - 1 || back.state === "compromised"))
+      findings.notChecked("log signature", "audit/taken-back", { index: back.index });
     for (const [code, times] of told)
       if (times > TOLD) findings.fail("entry", "audit/more", { count: times - TOLD, like: code });
 

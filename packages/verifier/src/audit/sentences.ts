@@ -15,5 +15,6 @@ export const AUDIT_ENGLISH = {
   "audit/removals-open": "Removals are ordered and not completed ({count}), the first in entry {index}.",
   "audit/second-order": "Entry {index} orders a removal while the one that entry {other} ordered is still open.",
   "audit/order": "Entry {index} ends a removal that was not ordered for this record, or has ended already.",
+  "audit/taken-back": "The log took back its own key in entry {index}, and entries stand under it nevertheless.",
   "audit/more": "There are more findings like these ({count}).",
 } as const;

@@ -176,8 +176,9 @@ function checkKept(
     entry.commitment !== undefined &&
     equalBytes(entry.commitment, commitment);
   const contradicts = there !== undefined && (!equalBytes(there.leaf, leaf) || (entry !== undefined && !promised));
-  // Anybody can sign a promise in somebody's name: it convicts him only under a key that is known to be his.
-  if (contradicts && findings.signer === "trusted") {
+  // Anybody can sign a promise in somebody's name, or go on with a stolen log: it convicts him only under keys that are known to be his.
+  const lost = there?.findings.some((at) => log?.findings.list[at]?.code === "key/taken-back") === true;
+  if (contradicts && !lost && findings.signer === "trusted") {
     findings.fail("inclusion", "receipt/contradicts", { index });
     return false;
   }

@@ -84,7 +84,7 @@ export const ENGLISH = {
   "proof/no-entry": "What stands at {index} is not in this file: hand it in to have it checked.",
   "proof/extra": "The file carries extra data ({bytes} bytes), for which nobody vouches.",
   "misbehaviour/fork":
-    "{key} signed histories of {origin} that exclude each other (sizes {older}, {newer}): this key equivocated or was stolen.",
+    "{origin} signed histories that exclude each other (sizes {older}, {newer}), with {key}: this key equivocated or was stolen.",
   "misbehaviour/receipt":
     "{origin} promised another entry {index} ({receipts}) than its log holds ({key}): a key equivocated or was stolen.",
   "misbehaviour/nothing": "This file convicts nobody ({error}: {detail}).",

@@ -23,9 +23,9 @@ export const sentencesDe: Templates = {
   "proof/no-entry": "Was an Stelle {index} steht, fehlt in dieser Datei: Legen Sie es bei, um es zu prüfen.",
   "proof/extra": "Die Datei trägt Zusatzdaten ({bytes} Bytes), für die niemand bürgt.",
   "misbehaviour/fork":
-    "{key} signierte Verläufe von {origin}, die einander ausschließen (Größen {older}, {newer}): Dieser Schlüssel log oder wurde gestohlen.",
+    "{origin} signierte mit {key} Verläufe, die einander ausschließen (Größen {older}, {newer}): Dieser Schlüssel hat gelogen oder wurde gestohlen.",
   "misbehaviour/receipt":
-    "{origin} versprach einen anderen Eintrag {index} ({receipts}), als sein Log hält ({key}): Ein Schlüssel log oder wurde gestohlen.",
+    "{origin} versprach einen anderen Eintrag {index} ({receipts}), als sein Log hält ({key}): Ein Schlüssel hat gelogen oder wurde gestohlen.",
   "misbehaviour/nothing": "Diese Datei überführt niemanden ({error}: {detail}).",
   "witnesses/ok":
     "Zeugen, denen Sie vertrauen, haben diesen Checkpoint gesehen ({count}): Das von Ihnen verlangte Quorum ist erreicht.",

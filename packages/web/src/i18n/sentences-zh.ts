@@ -17,7 +17,7 @@ export const sentencesZh: Templates = {
   "proof/whole": "所提供的条目就是 {origin} 的第 {index} 号条目，在其 {size} 个条目的树中。",
   "proof/no-entry": "本文件不含 {index} 处的内容：请一并提供以供核验。",
   "proof/extra": "文件带有附加数据（{bytes} 字节），无人为其担保。",
-  "misbehaviour/fork": "{key} 为 {origin} 签署了互相矛盾的历史（大小 {older}、{newer}）：此密钥说了两套话，或已被盗。",
+  "misbehaviour/fork": "{origin} 用 {key} 签署了互相矛盾的历史（大小 {older}、{newer}）：此密钥说了两套话，或已被盗。",
   "misbehaviour/receipt":
     "{origin} 承诺的条目 {index}（{receipts}）与其日志所存的（{key}）不同：有密钥说了两套话，或已被盗。",
   "misbehaviour/nothing": "本文件不能证明任何人有过错（{error}：{detail}）。",

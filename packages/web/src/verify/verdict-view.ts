@@ -44,7 +44,8 @@ export function drawVerdict(lang: Lang, report: Report, file: Child, receipt: bo
         "ul",
         { class: "failed" },
         report.findings
-          .filter((finding) => finding.verdict === "fail")
+          // Said already, where it is the verdict itself.
+          .filter(({ verdict, code }) => verdict === "fail" && code !== report.code)
           .slice(0, 3)
           .map((finding) => h("li", {}, sentenceOf(lang, finding))),
       ),
