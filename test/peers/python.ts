@@ -11,7 +11,7 @@ export const python: Suite = {
   about: "vectors/check.py, the formats written a second time",
   async run(say) {
     const system = need("python3", "Python 3.9 or newer");
-    const has = await run(system, ["-c", "import cryptography"]);
+    const has = await run(system, ["-c", "from cryptography.hazmat.primitives.asymmetric import mldsa"]);
     const own = has.exit === 0 ? system : await pythonWith("vectors", [CRYPTOGRAPHY]);
     const checked = await good(own, ["vectors/check.py"]);
     say(lastLine(checked.out));
