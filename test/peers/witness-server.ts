@@ -1,5 +1,6 @@
 // Our witness under other people's hands: transparency-dev's load test drives it, and their note library judges what it signed.
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -39,7 +40,7 @@ export const witnessServer: Suite = {
       const judged = await judgedByGo(judge, witness, data, keys);
       return `${load}; ${judged}`;
     } finally {
-      witness.stop();
+      await witness.stop();
       await cleanUp();
     }
   },
@@ -60,7 +61,7 @@ async function built(program: string): Promise<string> {
 interface Running {
   readonly url: string;
   readonly vkeys: readonly string[];
-  stop(): void;
+  stop(): Promise<void>;
 }
 
 /** A process of its own, as a person starts it: the load test must not share its time with us. */
@@ -69,13 +70,18 @@ async function start(data: string, keys: string): Promise<Running> {
   const child = spawn(process.execPath, [join(root, "packages/cli/bin/spur.js"), ...args], {
     stdio: ["ignore", "pipe", "inherit"],
   });
+  const ended = once(child, "exit");
+  const stop = async (): Promise<void> => {
+    child.kill("SIGTERM");
+    await ended;
+  };
   let out = "";
   for await (const part of child.stdout as AsyncIterable<Buffer>) {
     out += part.toString("utf8");
     if (out.endsWith("}\n")) break;
   }
   const { url, vkeys } = JSON.parse(out) as { url: string; vkeys: string[] };
-  return { url, vkeys, stop: () => child.kill("SIGTERM") };
+  return { url, vkeys, stop };
 }
 
 /** Fifty logs, each asking as soon as it was answered; more than five seconds for an answer ends it as failed. */

@@ -114,3 +114,11 @@ describe("Ed25519", () => {
     }
   });
 });
+
+it("leaves the caller's bytes as they are, also where they are a Buffer", () => {
+  const signature = Buffer.alloc(64, 3);
+  signature[63] = 0;
+  const before = Buffer.from(signature);
+  verifyEd25519(new Uint8Array(32).fill(9), new Uint8Array(3), signature);
+  expect(signature.equals(before)).toBe(true);
+});

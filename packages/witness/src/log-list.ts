@@ -1,4 +1,4 @@
-import { parseVkey, type VerifierKey } from "@spur/verifier/note/note";
+import { parseVkey } from "@spur/verifier/note/note";
 import { canVerify } from "@spur/verifier/note/cosignature";
 import { VerifyError } from "@spur/verifier/errors";
 import { SpurError } from "./errors.ts";
@@ -96,9 +96,4 @@ function inLine(at: number, parse: () => ListedLog): ListedLog {
       throw new SpurError(error.code, `line ${at}: ${error.detail}`, { cause: error });
     throw error;
   }
-}
-
-/** For whoever shows keys: name and id of each. */
-export function shownKey({ name, keyId }: VerifierKey): string {
-  return `${name}+${keyId.toString(16).padStart(8, "0")}`;
 }

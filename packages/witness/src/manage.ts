@@ -1,5 +1,5 @@
+import { formatVkey } from "@spur/verifier/note/note";
 import type { ListedLog } from "./log-list.ts";
-import { shownKey } from "./log-list.ts";
 import { mirroredLogs } from "./mirror/routes.ts";
 import { originHash, Store } from "./store.ts";
 
@@ -35,8 +35,8 @@ export interface LogState {
   readonly origin: string;
   /** Of the path below which its checkpoint is served. */
   readonly hash: string;
-  /** Name and id of each key. */
-  readonly keys: readonly string[];
+  /** The verifier keys that are trusted for it. */
+  readonly vkeys: readonly string[];
   readonly url?: string;
   readonly contact?: string;
   readonly perDay?: number;
@@ -63,7 +63,7 @@ export function listLogs(data: string): Listed {
       return {
         ...log,
         hash: originHash(log.origin),
-        keys: keys.map(shownKey),
+        vkeys: keys.map(formatVkey),
         ...(state === undefined ? {} : { size: state.size, cosignedS: state.cosignedS }),
         conflicts: conflicts
           .filter(({ origin }) => origin === log.origin)

@@ -58,7 +58,8 @@ export function createWitnessServer(routes: Routes, refusals: Refusals, { reques
     (request, response) => {
       const address = request.socket.remoteAddress ?? "";
       void answerOf(request, routes, refusals, address, onError).then((answer) => {
-        if (answer.status >= 400 && answer.status < 500 && answer.status !== 409) refusals.count(address);
+        const refused = answer.status >= 400 && answer.status < 500 && answer.status !== 409;
+        if (refused && request.method === "POST") refusals.count(address);
         send(request, response, answer);
       });
     },

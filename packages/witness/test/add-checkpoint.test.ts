@@ -6,9 +6,10 @@ import { toBase64 } from "@spur/verifier/bytes";
 import { formatCheckpoint } from "@spur/verifier/note/checkpoint";
 import { formatNote, keyIdOf, parseNote, parseVkey } from "@spur/verifier/note/note";
 import { makeSigner } from "../../verifier/test/make-log.ts";
+import { createKeys } from "../src/key.ts";
 import { originHash } from "../src/store.ts";
 import { requestOf, signed, TestLog } from "./log.ts";
-import { cleanUp, cosignedAt, startTestWitness, type TestWitness } from "./running.ts";
+import { cleanUp, cosignedAt, startTestWitness, temporaryFolder, type TestWitness } from "./running.ts";
 
 let witness: TestWitness;
 let made = 0;
@@ -82,6 +83,24 @@ describe("200", () => {
     expect(parseNote((await stateOf(log)) ?? "").signatures.map(({ name }) => name)).toEqual([
       log.origin, "other-name.test/key", ...witness.vkeys.map(() => "witness.test/w1"),
     ]); // prettier-ignore
+  });
+
+  it("takes a log that signs with ML-DSA-44, but no extension lines that this does not cover", async () => {
+    const log = new TestLog("logs.test/ml-dsa");
+    const [, key] = createKeys(temporaryFolder(), log.origin);
+    if (key === undefined) return; // this Node can't
+    witness.add({ vkey: key.vkey, origin: log.origin });
+    const noteOf = (text: string, signedText = text): string =>
+      formatNote(
+        text,
+        [key.cosign(signedText, 1)].flatMap((one) => one ?? []),
+      );
+    const extended = log.text(3, ["a stranger's line"]);
+    expect((await witness.post(requestOf(0, [], noteOf(extended)))).status).toBe(400);
+    expect((await witness.post(requestOf(0, [], noteOf(log.text(4), log.text(3))))).status).toBe(403);
+    expect((await witness.post(requestOf(0, [], noteOf(log.text(3))))).status).toBe(200);
+    const nonsense = formatCheckpoint({ origin: log.origin, size: 0, root: new Uint8Array(32) });
+    expect((await witness.post(requestOf(0, [], noteOf(nonsense, log.text(0))))).status).toBe(403);
   });
 
   it("takes a note with sixteen signatures and a proof of 63 lines' room", async () => {

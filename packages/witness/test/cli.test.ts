@@ -104,10 +104,12 @@ describe("spur witness", () => {
     expect((await post(child.url, new TestLog(log.origin, { fork: "!" }).request(30, 30))).status).toBe(422);
     child.kill("SIGTERM");
     await child.ended;
-    expect(await terminal.spur("witness list --data caught")).toMatchObject({
-      exit: 1,
-      out: expect.stringContaining("at size 30"),
-    });
+    const listed = await terminal.spur("witness list --data caught --proofs proofs");
+    expect(listed).toMatchObject({ exit: 1, out: expect.stringContaining("at size 30") as string });
+    // The command that it prints convicts the log, for whoever knows its key.
+    const [verify = ""] = /verify .*$/m.exec(listed.out) ?? [];
+    expect(await terminal.spur(verify)).toMatchObject({ exit: 1 });
+    expect(await terminal.spur(verify.split(" --trust")[0] ?? "")).toMatchObject({ exit: 2 });
   });
 
   it("mirror: 0 copied, 1 refuted, 2 could not", async () => {
@@ -122,13 +124,23 @@ describe("spur witness", () => {
     expect(readFileSync(join(folder, "checkpoint"), "utf8")).toBe(log.note(700));
     writeFileSync(join(served.folder, "checkpoint"), new TestLog(log.origin, { fork: "!" }).note(700));
     const forked = await terminal.spur(line);
-    expect(forked).toMatchObject({ exit: 1, err: expect.stringContaining("[mirror/forked]") });
+    expect(forked).toMatchObject({ exit: 1, err: expect.stringContaining("[mirror/forked]") as string });
+    const [verify = ""] = /verify .*$/m.exec(forked.err) ?? [];
+    expect(await terminal.spur(verify)).toMatchObject({ exit: 1 });
     expect(JSON.parse((await terminal.spur(`${line} --json`)).out)).toMatchObject({
       exit: 1,
       error: { code: "mirror/forked" },
     });
     writeFileSync(join(served.folder, "checkpoint"), "nonsense");
     expect((await terminal.spur(line)).exit).toBe(2);
+    // Two sizes: the tiles of the larger one show that it does not begin with the smaller one.
+    new TestLog(log.origin, { fork: "!", forkAt: 650 }).place(served.folder, 900);
+    const grown = await terminal.spur(line);
+    expect(grown).toMatchObject({ exit: 1, err: expect.stringContaining("[mirror/forked]") as string });
+    expect(await terminal.spur(/verify .*$/m.exec(grown.err)?.[0] ?? "")).toMatchObject({ exit: 1 });
+    new TestLog(log.origin, { fork: "!", forkAt: 650 }).place(served.folder, 660);
+    const less = await terminal.spur(line);
+    expect(await terminal.spur(/verify .*$/m.exec(less.err)?.[0] ?? "")).toMatchObject({ exit: 1 });
     log.place(served.folder, 700);
   });
 

@@ -142,8 +142,8 @@ contact sysadmin (at) b.test
     const more = makeSigner("a.test/log", "another");
     expect(addLogs(data, [listedLog(more.vkey, { url: "https://a.test" })])).toMatchObject({ added: [] });
     expect(listLogs(data).logs).toMatchObject([
-      { origin: "a.test/log", perDay: 86_400, url: "https://a.test", keys: [expect.any(String), expect.any(String)] },
-      { origin: "go.sum database tree", keys: [expect.stringMatching(/^b\.test\+[0-9a-f]{8}$/)] },
+      { origin: "a.test/log", perDay: 86_400, url: "https://a.test", vkeys: [expect.any(String), expect.any(String)] },
+      { origin: "go.sum database tree", vkeys: [b.vkey] },
     ]);
   });
 

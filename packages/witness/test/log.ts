@@ -1,12 +1,17 @@
 // A log of somebody else: entries, checkpoints and requests at any size, forks of it, and the files that it would serve.
+import { hash } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { concatBytes, toBase64, utf8 } from "@spur/verifier/bytes";
+import { useSha256 } from "@spur/verifier/hash";
 import { formatCheckpoint } from "@spur/verifier/note/checkpoint";
 import { formatNote } from "@spur/verifier/note/note";
 import { consistencyProof, leafHash, rootOf } from "@spur/verifier/tlog/merkle";
 import { formatBundle, formatBundlePath, formatTilePath, subtreeRoot, tileWidth } from "@spur/verifier/tlog/tile";
 import { makeSigner, type Signer } from "../../verifier/test/make-log.ts";
+
+// As the command line does it.
+useSha256((data) => new Uint8Array(hash("sha256", data, "buffer")));
 
 export class TestLog {
   readonly origin: string;

@@ -65,7 +65,7 @@ describe("kill -9", () => {
     let kills = 0;
     for (const size of SIZES) {
       show(size);
-      for (let killAfterMs = 350; ; killAfterMs += 60) {
+      for (let killAfterMs = 300; ; killAfterMs *= 1.25) {
         const { exit } = await runSpur(once(data), { killAfterMs });
         const reached = judged(copy);
         if (exit === "SIGKILL") kills++;

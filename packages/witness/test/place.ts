@@ -61,7 +61,7 @@ export async function mirrorRound(
   log: TestLog,
   url: string,
   into: string,
-  { timeoutMs = 2_000, ...more }: { timeoutMs?: number; progress?: (done: number) => void; signal?: AbortSignal } = {},
+  { timeoutMs = 10_000, ...more }: { timeoutMs?: number; progress?: (done: number) => void; signal?: AbortSignal } = {},
 ): Promise<Mirrored> {
   const copy = new MirrorFolder(into);
   try {

@@ -1,12 +1,15 @@
+import { writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "commander";
-import { parseVkey, type VerifierKey } from "@spur/verifier/note/note";
+import { formatVkey, parseVkey, type VerifierKey } from "@spur/verifier/note/note";
+import { formatTilePath, TILE_WIDTH, type Tile } from "@spur/verifier/tlog/tile";
 import type { MirrorFolder } from "@spur/witness/mirror/folder";
 import { secondsToMs } from "../client.ts";
 import { withExamples, withJson, type Context } from "../context.ts";
 import { CliError, toldOf } from "../errors.ts";
 import { openLog, type LogReader } from "../fetch-log.ts";
+import { forkProof, type LogKey } from "../misbehaviour.ts";
 import { startProgress } from "../progress.ts";
 import { cleanLine, many, print, printJson, typed } from "../text.ts";
 import { demandNode, keyText, withData } from "../witness-options.ts";
@@ -68,6 +71,7 @@ export function addMirror(witness: Command, context: Context): void {
           log ??= await openLog(io, url, { timeoutMs: secondsToMs(options.timeout, 30) });
           await oneRound(context, copy, log, { origin, key, signal: stop.signal }, options, round);
         } catch (error) {
+          await keepProof(context, error, copy, log, { origin, vkey: formatVkey(key) });
           if (stop.signal.aborted) break;
           // What passes by itself ends only who was told to look once; a lie, and a disk that is full, end everybody.
           const { code, detail } = toldOf(error);
@@ -89,6 +93,34 @@ function everyOf(given: string | undefined): number {
   const seconds = given === undefined ? EVERY_SECONDS : Number(given);
   if (seconds > 0 && seconds <= 86_400) return Math.ceil(seconds * 1000);
   throw new CliError("cli/option", `--every ${given}`, { hint: "a number of seconds, like 60" });
+}
+
+/** Of two histories, a proof that `spur verify` reads: beside the two checkpoints, for people who have neither the copy nor the log. */
+async function keepProof(
+  { io }: Context,
+  error: unknown,
+  copy: MirrorFolder,
+  log: LogReader | undefined,
+  key: LogKey,
+): Promise<void> {
+  const { CaughtError } = await import("@spur/witness/mirror/mirror");
+  if (!(error instanceof CaughtError) || log === undefined) return;
+  const { held, served, files } = error;
+  const own = async (tile: Tile): Promise<Uint8Array> => {
+    const full = formatTilePath({ ...tile, width: TILE_WIDTH });
+    const bytes = (await copy.read(formatTilePath(tile))) ?? (await copy.read(full)) ?? new Uint8Array(0);
+    return bytes.subarray(0, tile.width * 32);
+  };
+  const read = served.size < held.size ? own : (tile: Tile) => log.tile(tile);
+  try {
+    const proof = await forkProof(key, held.note, served.note, read);
+    const file = files[0]?.replace(/\.held$/, ".misbehaviour.json");
+    if (proof === undefined || file === undefined) return;
+    await writeFile(file, proof);
+    io.stderr.write(`spur: a proof of it for others is in ${file}: ${typed("verify", file, "--trust", key.vkey)}\n`);
+  } catch {
+    // Where no such proof can be made (an origin that is not the key's name, tiles that are not given), the checkpoints are kept all the same.
+  }
 }
 
 async function oneRound(

@@ -1,9 +1,11 @@
-import { readFile } from "node:fs/promises";
-import { resolve } from "node:path";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
 import type { Command } from "commander";
+import type { LogState } from "@spur/witness/manage";
 import { withExamples, withJson, type Context } from "../context.ts";
 import { CliError } from "../errors.ts";
-import { cleanLine, many, print, printJson, typed } from "../text.ts";
+import { forkProof } from "../misbehaviour.ts";
+import { cleanLine, many, print, printJson, typed, type Style } from "../text.ts";
 import { demandNode, keyText, withData } from "../witness-options.ts";
 import { addMirror } from "./witness-mirror.ts";
 
@@ -153,32 +155,57 @@ function addList(witness: Command, { io, style, finish }: Context): void {
     witness
       .command("list")
       .description(
-        "Lists the logs: what was cosigned last, and which of them signed two things that can't both be true.",
+        "Lists the logs: what was cosigned last, and which of them signed two things that can't both be true (exit code 1).",
       ),
+  ).option("--proofs <folder>", "write a proof of each of those there, for others: `spur verify` reads it");
+  withExamples(
+    withJson(command),
+    typed("witness", "list"),
+    typed("witness", "list", "--json"),
+    typed("witness", "list", "--proofs", "./proofs"),
   );
-  withExamples(withJson(command), typed("witness", "list"), typed("witness", "list", "--json"));
-  command.action(async ({ data, json }: { data: string; json?: true }) => {
+  command.action(async ({ data, proofs, json }: { data: string; proofs?: string; json?: true }) => {
     demandNode();
     const { listLogs } = await import("@spur/witness/manage");
     const listed = listLogs(resolve(io.cwd, data));
-    if (json) printJson(io, listed);
+    const written = proofs === undefined ? [] : await writeProofs(resolve(io.cwd, proofs), listed.logs);
+    if (json) printJson(io, proofs === undefined ? listed : { ...listed, proofs: written });
     else {
-      for (const { origin, size, cosignedS, conflicts } of listed.logs) {
-        const at = cosignedS === undefined ? "" : ` at ${new Date(cosignedS * 1000).toISOString().slice(0, 19)}Z`;
-        const state = size === undefined ? "nothing cosigned yet" : `${many(size, "entry", "entries")}${at}`;
-        print(io, `${cleanLine(origin)}  ${state}`);
-        if (conflicts.length > 0) {
-          const sizes = conflicts.map((one) => one.size.toLocaleString("en-US")).join(", ");
-          print(
-            io,
-            `  ${style.bad("✗")} signed what can't both be true, at size ${sizes}; both notes: ${typed("witness", "list", "--json")}`,
-          );
-        }
-      }
+      for (const log of listed.logs) print(io, ...linesOf(log, style));
       for (const { origin, size } of listed.mirrors)
         print(io, `${cleanLine(origin)}  copied here: ${many(size, "entry", "entries")}`);
       if (listed.logs.length + listed.mirrors.length === 0) print(io, "No logs.");
+      for (const { file, vkey } of written) print(io, `  ${typed("verify", file, "--trust", vkey)}`);
     }
     finish(listed.logs.some(({ conflicts }) => conflicts.length > 0) ? 1 : 0);
   });
+}
+
+function linesOf({ origin, size, cosignedS, conflicts }: LogState, style: Style): string[] {
+  const at = cosignedS === undefined ? "" : ` at ${new Date(cosignedS * 1000).toISOString().slice(0, 19)}Z`;
+  const state = size === undefined ? "nothing cosigned yet" : `${many(size, "entry", "entries")}${at}`;
+  const sizes = conflicts.map((one) => one.size.toLocaleString("en-US")).join(", ");
+  const caught = `  ${style.bad("✗")} signed what can't both be true, at size ${sizes}; for others: ${typed("witness", "list", "--proofs", "./proofs")}`;
+  return [`${cleanLine(origin)}  ${state}`, ...(conflicts.length > 0 ? [caught] : [])];
+}
+
+/** Both notes of a pair are of one size: nothing but they is needed to convict the log by them. */
+async function writeProofs(folder: string, logs: readonly LogState[]): Promise<{ file: string; vkey: string }[]> {
+  const written: { file: string; vkey: string }[] = [];
+  const noTiles = () => Promise.reject(new CliError("misbehaviour/tiles", "no tiles are kept here"));
+  for (const { origin, hash, vkeys, conflicts } of logs) {
+    for (const [i, { size, note, held }] of conflicts.entries()) {
+      for (const vkey of vkeys) {
+        // A key that signed only one of the two convicts nobody; nor does one note alone (size 0 with the root of something).
+        const proof = await forkProof({ origin, vkey }, held, note, noTiles).catch(() => undefined);
+        if (proof === undefined) continue;
+        const file = join(folder, `${hash.slice(0, 16)}-${size}-${i}.misbehaviour.json`);
+        await mkdir(folder, { recursive: true });
+        await writeFile(file, proof);
+        written.push({ file, vkey });
+        break;
+      }
+    }
+  }
+  return written;
 }

@@ -59,5 +59,6 @@ function decodeKey(publicKey: Uint8Array): EdPoint | undefined {
 }
 
 function littleEndian(bytes: Uint8Array): bigint {
-  return BigInt(`0x${toHex(bytes.slice().reverse())}`);
+  // A copy: `slice` of a Buffer would be the caller's own bytes.
+  return BigInt(`0x${toHex(Uint8Array.from(bytes).reverse())}`);
 }

@@ -37,6 +37,24 @@ export interface MirrorOptions {
   readonly signal?: AbortSignal;
 }
 
+/** The log broke its word. Both checkpoints are signed by its key; the files keep them. */
+export class CaughtError extends SpurError {
+  readonly held: Signed;
+  readonly served: Signed;
+  readonly files: readonly string[];
+
+  constructor(
+    code: "mirror/forked" | "mirror/shrank",
+    detail: string,
+    { held, served, files }: Pick<CaughtError, "held" | "served" | "files">,
+  ) {
+    super(code, detail, { hint: "Show both to others who watch this log. The copy stays as it is." });
+    this.held = held;
+    this.served = served;
+    this.files = files;
+  }
+}
+
 /**
  * Brings a copy up to what the log shows now. Everything is verified before it is written, in this order: the checkpoint under the log's
  * key; that it extends the newest one seen; each tile against the root; each entry against its tile. A crash anywhere leaves verified files,
@@ -105,10 +123,12 @@ function caught(
   served: Signed,
   code: "mirror/forked" | "mirror/shrank",
   why: string,
-): SpurError {
-  const kept = copy.keepConflict(held, served);
-  return new SpurError(code, `${held.origin}: ${why}; both checkpoints are kept: ${kept.join(", ")}`, {
-    hint: "Show both to others who watch this log. The copy stays as it is.",
+): CaughtError {
+  const files = copy.keepConflict(held, served);
+  return new CaughtError(code, `${held.origin}: ${why}; both checkpoints are kept: ${files.join(", ")}`, {
+    held,
+    served,
+    files,
   });
 }
 
