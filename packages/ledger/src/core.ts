@@ -151,7 +151,9 @@ export class Core {
         results[at] = { entries: [] };
       }
     });
-    const { plan: next, results: planned } = this.#log.reading(() => plan(this.#state, appends.map(({ op }) => op.drafts), this.#log.indexOf)); // prettier-ignore
+    const work = (): ReturnType<typeof plan> =>
+      plan(this.#state, appends.map(({ op }) => op.drafts), this.#log.indexOf); // prettier-ignore
+    const { plan: next, results: planned } = appends.length === 0 ? work() : this.#log.reading(work);
     planned.forEach((result, i) => {
       const { at } = appends[i] as { at: number };
       results[at] =

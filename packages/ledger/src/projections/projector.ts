@@ -6,7 +6,7 @@ import type { Page } from "./page.ts";
 type Waiting = { resolve: (value: never) => void; reject: (error: Error) => void };
 type Query = Exclude<keyof Projection, "fold" | "size">;
 
-const PAGE = 512;
+const PAGE = 128;
 /** Of the memory for what is soon forgotten: by default V8 takes three times as much, and keeps it. */
 const YOUNG_MB = 16;
 

@@ -1,10 +1,13 @@
 import { rmSync } from "node:fs";
+import { setPriority } from "node:os";
 import { DatabaseSync } from "node:sqlite";
 import { parentPort, workerData } from "node:worker_threads";
 import { Projection } from "./fold.ts";
 
 // The projections' own thread: their database can be deleted at any time and is folded again from the log.
 const path = workerData as string;
+// What waits for a fold is a page; what it could delay is an answer. On Linux a thread has a priority of its own, elsewhere only the process.
+if (process.platform === "linux") setPriority(10);
 
 function open(): Projection {
   try {

@@ -95,6 +95,10 @@ export function sqliteLogStore(database: DatabaseSync): LogStore {
     firstRow: () => (selectFirst.get() as { first: number | null }).first ?? undefined,
     commit(prev, plan, beside) {
       transaction(() => {
+        if (plan.entries.length === 0) {
+          beside(); // journal rows alone: the head is not touched
+          return;
+        }
         const { tree, root, registers } = plan.next;
         const moved = moveHead.run(tree.size, root, prev.tree.size).changes;
         if (moved !== 1)

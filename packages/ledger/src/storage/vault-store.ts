@@ -57,8 +57,12 @@ export function sqliteVaultStore(database: DatabaseSync) {
   );
   const insertTombstone = run("insert into tombstones values (?, ?, ?, 'ordered')");
   const setTombstone = run("update tombstones set state = ? where rec = ?");
-  const insertJournal = run("insert into journal (rec, owner, ct, dek) values (?, ?, ?, ?)");
-  const deleteJournal = run("delete from journal where rec = ?");
+  const insertJournal = database.prepare("insert into journal (rec, owner, ct, dek) values (?, ?, ?, ?)");
+  const deleteJournal = run("delete from journal where id = ?");
+  // In memory, in place of an index in the table: of thousands of answers a second few are open at once.
+  const journalIds = new Map(
+    (database.prepare("select id, rec from journal").all() as { id: number; rec: Uint8Array }[]).map(({ id, rec }) => [recHex(rec), id]), // prettier-ignore
+  );
   const journalRows = all<Omit<JournalRow, "rec"> & { rec: Uint8Array }>("select * from journal order by id");
   const meta = one<{ value: Uint8Array }>("select value from meta where name = ?");
   const setMeta = run("insert or replace into meta values (?, ?)");
@@ -106,10 +110,13 @@ export function sqliteVaultStore(database: DatabaseSync) {
       setTombstone(state, recBytes(rec));
     },
     insertJournal(rec: string, owner: string, ct: Uint8Array, dek: Uint8Array): void {
-      insertJournal(recBytes(rec), owner, ct, dek);
+      journalIds.set(rec, Number(insertJournal.run(recBytes(rec), owner, ct, dek).lastInsertRowid));
     },
     deleteJournal(rec: string): void {
-      deleteJournal(recBytes(rec));
+      const id = journalIds.get(rec);
+      if (id === undefined) return;
+      deleteJournal(id);
+      journalIds.delete(rec);
     },
     journalRows: (): JournalRow[] => journalRows().map((row) => ({ ...row, rec: recHex(row.rec) })),
     setJournalDek: run("update journal set dek = ? where id = ?"),
