@@ -7,6 +7,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { auditCustody } from "@spur/ledger/custody";
 import { recover } from "@spur/ledger/restore";
+import { startWitness } from "@spur/witness/serve";
+import { originHash } from "@spur/witness/store";
 import { parseEntry } from "@spur/verifier/statement/entry";
 import { verifyEvidence } from "@spur/verifier/evidence/verify";
 import { trustFromVkeys } from "@spur/verifier/trust/trust";
@@ -266,6 +268,25 @@ describe("a backup with no removal since", () => {
     for (const rec of [...there.before, there.removed]) expect((await open(rec)).status).toBe(200);
     for (const rec of there.after)
       expect((await open(rec)).json).toMatchObject({ status: 410, code: "record/lost-by-restore" });
+    await auditFromOutside(there, spur.url);
+  });
+
+  it("and a witness that keeps a mirror: the log comes back from somebody else's machine", async () => {
+    const there = await scene({ removal: false });
+    const terminal = openTerminal();
+    terminals.push(terminal);
+    const data = join(there.folder, "witness");
+    const copied = await terminal.spur(`witness mirror ${there.mirror} --vkey ${there.vkey} --data ${data} --once`);
+    expect(copied.exit, copied.text).toBe(0);
+    const witness = await startWitness({ data, keys: `${data}-keys`, host: "127.0.0.1", port: 0, now: () => Date.now(), onError: (error) => { throw error; } }); // prettier-ignore
+    try {
+      const copy = `${witness.url}/mirror/${originHash(there.vkey.split("+")[0] as string)}`;
+      const result = await recover({ data: there.data, keys: there.keys, from: [there.backup, copy] });
+      expect(result).toMatchObject({ size: there.size, rootKey: "kept" });
+    } finally {
+      await witness.close();
+    }
+    const spur = await startTestLedger({ folder: there.folder, operatorKey: there.key });
     await auditFromOutside(there, spur.url);
   });
 });
