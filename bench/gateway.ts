@@ -1,5 +1,6 @@
 import { execFile } from "node:child_process";
 import { mkdirSync } from "node:fs";
+import { cpus } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -10,6 +11,12 @@ import { startProcess, type Running } from "./process.ts";
 
 export const IN_FLIGHT = 32;
 const SECONDS = 4;
+/** Load that is not measured, first of all: each process compiles what it runs often, and does so on the cores that are measured. */
+const WARM_SECONDS = 8;
+/** A load begins when the machine has been this idle for a moment; after this long it begins all the same. */
+const QUIET_SHARE = 0.8;
+const QUIET_MS = 250;
+const WAIT_FOR_QUIET_MS = 15_000;
 
 /** Fake upstream, bare proxy and Spur, each a process of its own. */
 export interface Servers {
@@ -52,7 +59,29 @@ export async function startServers(folder: string, before?: readonly string[]): 
   };
 }
 
-/** Runs the load generator and returns what it measured. */
+/**
+ * Waits until nobody works on this machine: neither others, nor the server that was measured last and still tidies up behind it, which
+ * would fall on whoever comes next.
+ */
+async function quiet(): Promise<void> {
+  const until = performance.now() + WAIT_FOR_QUIET_MS;
+  const idle = (): { idle: number; all: number } => {
+    const times = cpus().map((cpu) => cpu.times);
+    const sum = (of: (one: (typeof times)[number]) => number): number => times.reduce((all, one) => all + of(one), 0);
+    return {
+      idle: sum((one) => one.idle),
+      all: sum(({ user, nice, sys, idle, irq }) => user + nice + sys + idle + irq),
+    };
+  };
+  for (let before = idle(); performance.now() < until;) {
+    await new Promise((resolve) => setTimeout(resolve, QUIET_MS));
+    const after = idle();
+    if (after.idle - before.idle >= QUIET_SHARE * (after.all - before.all)) return;
+    before = after;
+  }
+}
+
+/** Runs the load generator, in a quiet moment if one comes, and returns what it measured. */
 export async function load<Result extends { failed: number }>(
   url: string,
   key: string,
@@ -61,6 +90,7 @@ export async function load<Result extends { failed: number }>(
   amount: number,
 ): Promise<Result> {
   const script = fileURLToPath(new URL("./load.ts", import.meta.url));
+  await quiet();
   const { stdout } = await promisify(execFile)(process.execPath, [
     script,
     url,
@@ -80,6 +110,8 @@ export const gateway: Bench = {
   async run({ runs, folder, noDurability }) {
     const servers = await startServers(folder);
     try {
+      await load<ClosedResult>(servers.spurUrl, servers.key, "closed", WARM_SECONDS, IN_FLIGHT);
+      await load<ClosedResult>(servers.proxyUrl, "none", "closed", WARM_SECONDS, IN_FLIGHT);
       const latencies: number[] = [];
       const results = await alternate(runs, {
         ours: async () => {

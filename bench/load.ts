@@ -4,6 +4,11 @@ import { Pool } from "undici";
 import { percentile } from "./figures.ts";
 import { TOKEN_MS } from "./upstream.ts";
 
+/** Before anything counts: so long, and so many requests of the same kind, whoever is asked; but never longer than a few seconds. */
+const WARM_MS = 1000;
+const WARM_REQUESTS = 10_000;
+const WARM_AT_MOST_MS = 5000;
+
 /** What "closed" and "streamed" print. */
 export interface ClosedResult {
   readonly perSecond: number;
@@ -58,14 +63,23 @@ async function closed(
   const pool = new Pool(origin, { connections: inFlight, pipelining: 1 });
   const times: number[] = [];
   let failed = 0;
-  const warmUntil = performance.now() + 1000;
-  const until = warmUntil + 1000 * seconds;
+  const wanted = stream ? inFlight : WARM_REQUESTS;
+  const startedAt = performance.now();
+  let warm = 0;
+  let from = Infinity;
+  let until = Infinity;
   const worker = async (): Promise<void> => {
-    for (let now = performance.now(); now < until; now = performance.now()) {
+    for (let now = startedAt; now < until; now = performance.now()) {
       const { statusCode, body } = await pool.request(options);
       const text = await body.text();
-      if (now < warmUntil) continue;
-      if (statusCode === 200 && text.endsWith(stream ? "[DONE]\n\n" : "}")) times.push(performance.now() - now);
+      const endedAt = performance.now();
+      const since = endedAt - startedAt;
+      if (from === Infinity && since >= (++warm >= wanted ? WARM_MS : WARM_AT_MOST_MS)) {
+        from = endedAt;
+        until = from + 1000 * seconds;
+      }
+      if (now < from) continue;
+      if (statusCode === 200 && text.endsWith(stream ? "[DONE]\n\n" : "}")) times.push(endedAt - now);
       else failed++;
     }
   };

@@ -13,7 +13,7 @@ const SHARED = ["errors", "config", "draft"];
 const PRIMITIVES = ["packages/ledger/src/storage/durable-file"];
 
 /** Commands of the CLI that start or repair a ledger on this machine. They load it only when they run. */
-const LOADS_LEDGER = /^packages\/cli\/src\/(.*\/)?(up|demo|backup|recover|custody|audit)(-[a-z-]+)?\.ts$/;
+const LOADS_LEDGER = /^packages\/cli\/src\/(.*\/)?(up|demo|backup|recover|custody|audit|key-retire)(-[a-z-]+)?\.ts$/;
 
 /** Commands that serve or train the demo model. */
 const LOADS_DEMO = /^packages\/cli\/src\/(.*\/)?(up|demo|replay)(-[a-z-]+)?\.ts$/;
@@ -95,7 +95,7 @@ const TABLE: readonly Row[] = [
       (LOADS_LEDGER.test(file) && kind !== "static" && inside("packages/ledger/src")(to)) ||
       (LOADS_DEMO.test(file) && kind !== "static" && inside("demo/src")(to)) ||
       (LOADS_WITNESS.test(file) && kind !== "static" && inside("packages/witness/src")(to)),
-    says: "the CLI imports the verifier and types of ledger/api; up, demo, backup, recover and custody load the ledger, up, demo and replay the demo model, and witness the witness, by import()",
+    says: "the CLI imports the verifier and types of ledger/api; up, demo, backup, recover, custody and key retire load the ledger, up, demo and replay the demo model, and witness the witness, by import()",
   },
   {
     from: /^packages\/web\//,

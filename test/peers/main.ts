@@ -5,11 +5,24 @@ import { openaiPython } from "./openai-python.ts";
 import { Skip, type Suite } from "./peer.ts";
 import { python } from "./python.ts";
 import { sqlite } from "./sqlite.ts";
+import { tesseraHammer } from "./tessera-hammer.ts";
+import { tesseraMigrate } from "./tessera-migrate.ts";
 import { tessera } from "./tessera.ts";
 import { witness } from "./witness.ts";
 import { witnessServer } from "./witness-server.ts";
 
-const SUITES: readonly Suite[] = [python, openaiPython, openaiNode, tessera, witness, witnessServer, sqlite, browser];
+const SUITES: readonly Suite[] = [
+  python,
+  openaiPython,
+  openaiNode,
+  tessera,
+  tesseraHammer,
+  tesseraMigrate,
+  witness,
+  witnessServer,
+  sqlite,
+  browser,
+];
 
 // Not left to the event loop: a suite that failed may have left something open.
 process.exit(await main(process.argv.slice(2)));

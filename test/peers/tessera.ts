@@ -1,5 +1,5 @@
 // Our log, read by Go: Tessera's fsck over HTTP at every size where tiles change, golang.org/x/mod as oracle of notes and proofs.
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -12,8 +12,8 @@ import { LedgerThread } from "@spur/ledger/ledger-thread";
 import { Ledger, newRec } from "@spur/ledger/record";
 import { cleanUp, startTestLedger, temporaryFolder } from "../support/ledger.ts";
 import { cacheFolder, good, holds, lastLine, need, run, Skip, type Suite } from "./peer.ts";
+import { fsck, tesseraProgram, VERSION, type Checked } from "./tessera-programs.ts";
 
-const FSCK = "github.com/transparency-dev/tessera/cmd/fsck@v1.0.4";
 const SIZES = [1, 2, 255, 256, 257, 511, 512, 513, 70_000];
 const ORIGIN = "peers.invalid/log";
 
@@ -22,7 +22,7 @@ export const tessera: Suite = {
   about: "Tessera's fsck on our log over HTTP, Go's sumdb/note and sumdb/tlog on our checkpoints and proofs",
   async run(say) {
     const go = need("go", "Go 1.24 or newer");
-    const fsck = await goInstall(go, FSCK);
+    const program = await tesseraProgram("cmd/fsck");
     const oracle = await goBuild(go);
     const data = join(temporaryFolder(), "data");
     try {
@@ -31,15 +31,7 @@ export const tessera: Suite = {
       const { vkey } = logs;
       const key = join(data, "..", "log.pub");
       writeFileSync(key, `${vkey}\n`);
-      // It ends with 0 whatever it found: what it says counts, and it must say the size.
-      const check = async (url: string): Promise<Checked> => {
-        const { text } = await run(fsck, ["--storage_url", `${url}/`, "--public_key", key, "--ui=false", "--N=8"], {
-          timeoutMs: 120_000,
-        });
-        const size = /Successfully fsck'd log with size (\d+)/.exec(text)?.[1];
-        const failed = text.includes("fsck failed");
-        return { text: text.slice(-800), failed, ...(size === undefined || failed ? {} : { size: Number(size) }) };
-      };
+      const check = (url: string): Promise<Checked> => fsck(program, url, key);
       const nothing = await served(logs.empty, check);
       holds("with nothing published there is nothing that fsck takes", nothing.failed);
       for (const { size, folder } of logs.copies) {
@@ -55,24 +47,12 @@ export const tessera: Suite = {
       const refused = await tamper(logs.copies, check);
       say(`fsck refuses ${refused} changed copies`);
       const proofs = await askOracle(oracle, data, vkey, logs.copies);
-      return `${FSCK.split("/").at(-1) ?? ""} passes at ${logs.copies.length} sizes and on the running ledger, refuses ${refused} changed copies; ${proofs}`;
+      return `fsck ${VERSION} passes at ${logs.copies.length} sizes and on the running ledger, refuses ${refused} changed copies; ${proofs}`;
     } finally {
       await cleanUp();
     }
   },
 };
-
-/** Installs a Go program at a pinned version; throws Skip where the module proxy cannot be reached. */
-async function goInstall(go: string, program: string): Promise<string> {
-  const folder = cacheFolder(`go-${createHash("sha256").update(program).digest("hex").slice(0, 12)}`);
-  const binary = join(folder, "fsck");
-  if (existsSync(binary)) return binary;
-  const ran = await run(go, ["install", program], { env: { GOBIN: folder, GOFLAGS: "-mod=mod" }, timeoutMs: 600_000 });
-  if (ran.exit !== 0 && /dial tcp|no such host|proxy|connection refused|i\/o timeout/.test(ran.text))
-    throw new Skip(`${program} cannot be fetched: ${lastLine(ran.text)}`);
-  holds(`${program} builds: ${ran.text.slice(-500)}`, ran.exit === 0);
-  return binary;
-}
 
 async function goBuild(go: string): Promise<string> {
   const binary = join(cacheFolder("go-oracle"), "peers");
@@ -81,13 +61,6 @@ async function goBuild(go: string): Promise<string> {
     throw new Skip(`golang.org/x/mod cannot be fetched: ${lastLine(ran.text)}`);
   holds(`the oracle builds: ${ran.text.slice(-500)}`, ran.exit === 0);
   return binary;
-}
-
-/** What fsck said, and the size that it found in order. */
-interface Checked {
-  readonly text: string;
-  readonly failed: boolean;
-  readonly size?: number;
 }
 
 interface Copy {

@@ -1,23 +1,26 @@
 import { equalBytes, toBase64 } from "@spur/verifier/bytes";
 import { VerifyError } from "@spur/verifier/errors";
-import { createAudit, type Audit, type AuditResult } from "@spur/verifier/audit/fold";
+import { createAudit, createAuditState, type Audit, type AuditResult } from "@spur/verifier/audit/fold";
 import type { CheckName, Finding, Report } from "@spur/verifier/evidence/report";
 import { sha256 } from "@spur/verifier/hash";
 import { parseCheckpoint } from "@spur/verifier/note/checkpoint";
 import { parseNote } from "@spur/verifier/note/note";
+import { formatVkey } from "@spur/verifier/note/vkey";
 import { TILE_WIDTH, tileWidth } from "@spur/verifier/tlog/tile";
 import type { Trust } from "@spur/verifier/trust/trust";
+import type { BundleDigest } from "./audit-bundle.ts";
+import { createRecTable, SEEDS } from "./audit-recs.ts";
 import { checkSigners, type Signers } from "./audit-signers.ts";
+import { openBundles, threadsFor } from "./audit-workers.ts";
 import { CliError } from "./errors.ts";
 import { openLog, type LogReader } from "./fetch-log.ts";
 import type { Exit, Io } from "./io.ts";
+import { forkProof, type LogKey } from "./misbehaviour.ts";
 import type { Progress } from "./progress.ts";
 import { readAhead } from "./read-ahead.ts";
 import { readSeen, writeSeen, type Seen } from "./seen.ts";
 import { createTreeCheck, type TreeCheck } from "./tree-check.ts";
 
-/** Bundles under way at the same time, each with its tile. */
-const AHEAD = 8;
 /** Wrong tiles that are named; more are counted. */
 const NAMED = 20;
 
@@ -42,6 +45,8 @@ export interface AuditReport {
   readonly unknown: number;
   /** The size seen last time, where there was one. */
   readonly seen?: number;
+  /** A file that convicts the log before anybody who knows its key, and that key. */
+  readonly misbehaviour?: { readonly file: string; readonly vkey: string };
   readonly ms: number;
 }
 
@@ -49,6 +54,8 @@ export interface AuditOptions {
   readonly trust: Trust;
   readonly timeoutMs: number;
   readonly progress: Progress;
+  /** Threads beside this one; by default as many as the log is worth and the machine has. */
+  readonly threads?: number;
 }
 
 /**
@@ -58,22 +65,23 @@ export interface AuditOptions {
 export async function auditLog(
   io: Io,
   place: string,
-  { trust, timeoutMs, progress }: AuditOptions,
+  { trust, timeoutMs, progress, threads }: AuditOptions,
 ): Promise<AuditReport> {
   const startedAt = io.now();
   const log = await openLog(io, place, { timeoutMs });
   const noteText = await log.checkpoint();
-  const note = parseNote(noteText);
-  const { origin, size, root } = parseCheckpoint(note.text);
-  const signers = checkSigners(note, { origin, size }, trust);
+  const { origin, size, root } = parseCheckpoint(parseNote(noteText).text);
+  const signers = checkSigners(noteText, trust);
   const seen = await readSeen(io, origin);
 
-  const audit = createAudit(origin);
+  const audit = createAudit(origin, createAuditState(createRecTable(crypto.getRandomValues(new Uint32Array(SEEDS)))));
   const tree = createTreeCheck((tile) => log.tile(tile), seen === undefined ? [] : [seen.checkpoint.size]);
-  const stopped = await readAll(log, size, audit, tree, progress);
+  const reading = { log, size, watched: seen?.checkpoint.size, threads };
+  const stopped = await readAll(reading, audit, tree, progress);
   const result = audit.finish(size, { root, signer: signers.signer });
   const whole = stopped.length === 0;
 
+  const remembered = await checkSeen(io, seen, { origin, size, root }, noteText, tree, signers, log);
   const all: AuditFinding[] = [
     ...signers.findings,
     // What agrees so far says little of a log that could not be read to its end.
@@ -81,7 +89,7 @@ export async function auditLog(
     ...stopped,
     ...checkTiles(tree, size, whole),
     ...checkOwnKey(result, signers),
-    ...(await checkSeen(io, seen, { origin, size, root }, noteText, tree, signers)),
+    ...remembered.findings,
   ];
   const findings = signers.signer === "trusted" ? all : all.map(unconfirmed);
   const exit = exitOf(findings);
@@ -102,32 +110,47 @@ export async function auditLog(
     withheld: result.withheld,
     unknown: result.unknown,
     ...(seen === undefined ? {} : { seen: seen.checkpoint.size }),
+    ...(remembered.proof === undefined ? {} : { misbehaviour: remembered.proof }),
     ms: io.now() - startedAt,
   };
 }
 
+interface Reading {
+  readonly log: LogReader;
+  readonly size: number;
+  /** The size whose root is asked for. */
+  readonly watched: number | undefined;
+  readonly threads: number | undefined;
+}
+
 /** Feeds every entry to both checks. What ends it early is told as findings: a lie as a failure, silence as not checked. */
 async function readAll(
-  log: LogReader,
-  size: number,
+  { log, size, watched, threads }: Reading,
   audit: Audit,
   tree: TreeCheck,
   progress: Progress,
 ): Promise<AuditFinding[]> {
   let index = 0;
+  const count = Math.ceil(size / TILE_WIDTH);
+  const source = openBundles(log, threads ?? threadsFor(count));
   try {
-    const bundles = readAhead(Math.ceil(size / TILE_WIDTH), AHEAD, (i) => {
-      const width = tileWidth(0, i, size);
-      return Promise.all([log.bundle({ index: i, width }), log.tile({ level: 0, index: i, width })]);
+    const runs = readAhead(Math.ceil(count / source.run), source.ahead, (nth) => {
+      const first = nth * source.run;
+      const wanted = Array.from({ length: Math.min(source.run, count - first) }, (_, i) => ({
+        index: first + i,
+        width: tileWidth(0, first + i, size),
+        leaves: watched !== undefined && Math.ceil(watched / TILE_WIDTH) === first + i + 1,
+      }));
+      return source.read(wanted);
     });
-    for await (const [entries, served] of bundles) {
-      const leaves = await tree.add(entries, served);
-      for (const [i, leaf] of leaves.entries()) {
-        const entry = entries?.[i];
-        if (entry === undefined) audit.withheld(index++, leaf);
-        else audit.add(index++, entry, leaf);
+    for await (const { digests, error } of runs) {
+      for (const bundle of digests) {
+        await tree.join(bundle);
+        addBundle(audit, index, bundle);
+        index += bundle.width;
       }
       progress.at(index, size);
+      if (error !== undefined) throw error;
     }
     await tree.end();
     return [];
@@ -149,7 +172,18 @@ async function readAll(
     throw error;
   } finally {
     progress.end();
+    await source.close();
   }
+}
+
+function addBundle(audit: Audit, first: number, { items, leaves, subtree }: BundleDigest): void {
+  if (items === undefined) {
+    for (const [i, leaf] of leaves.entries()) audit.withheld(first + i, leaf);
+    return;
+  }
+  if (subtree === undefined) for (const [i, leaf] of leaves.entries()) audit.take(first + i, leaf);
+  else audit.take(first, subtree, items.length);
+  for (const [i, item] of items.entries()) audit.read(first + i, item);
 }
 
 function checkTiles(tree: TreeCheck, size: number, whole: boolean): AuditFinding[] {
@@ -195,7 +229,7 @@ function checkOwnKey(result: AuditResult, signers: Signers): AuditFinding[] {
   ];
 }
 
-/** Held against memory: a log may only grow. Both signed notes are kept where it did not, since together they prove it to anybody. */
+/** Held against memory: a log may only grow. Where it did not, both signed notes are kept, and made into a proof for others if they are one. */
 async function checkSeen(
   io: Io,
   seen: Seen | undefined,
@@ -203,42 +237,44 @@ async function checkSeen(
   noteText: string,
   tree: TreeCheck,
   signers: Signers,
-): Promise<AuditFinding[]> {
-  if (seen === undefined) return [];
+  log: LogReader,
+): Promise<{ readonly findings: readonly AuditFinding[]; readonly proof?: AuditReport["misbehaviour"] }> {
+  if (seen === undefined) return { findings: [] };
   const before = seen.checkpoint;
   const root = before.size === now.size ? now.root : tree.rootAt(before.size);
+  const one = (verdict: Finding["verdict"], code: string, sentence: string): readonly AuditFinding[] => [
+    found("inclusion", verdict, code, sentence, now.size),
+  ];
   if (before.size <= now.size && root === undefined) {
-    return [
-      found(
-        "inclusion",
-        "not-checked",
-        "audit/seen-open",
-        `Whether it extends the log of size ${before.size} that you saw before is not checked.`,
-        now.size,
-      ),
-    ];
+    const sentence = `Whether it extends the log of size ${before.size} that you saw before is not checked.`;
+    return { findings: one("not-checked", "audit/seen-open", sentence) };
   }
-  if (before.size <= now.size && root !== undefined && equalBytes(root, before.root)) {
-    return [
-      found(
-        "inclusion",
-        "pass",
-        "audit/seen",
-        `It extends the log of size ${before.size} that you saw before.`,
-        now.size,
-      ),
-    ];
-  }
+  if (before.size <= now.size && root !== undefined && equalBytes(root, before.root))
+    return { findings: one("pass", "audit/seen", `It extends the log of size ${before.size} that you saw before.`) };
   // Only a trusted signature makes it the log's own word; anybody can serve anything under its name.
   const kept = signers.signer === "trusted" ? await writeSeen(io, now.origin, noteText, ".conflict") : undefined;
   const what =
     before.size > now.size
       ? `You have seen this log with ${before.size} entries; now it shows ${now.size}: it went back`
       : `This log is not the one that you saw before at size ${before.size}: its past was changed`;
-  const proof = kept === undefined ? "" : ` The two signed checkpoints, ${seen.file} and ${kept}, prove it to anybody.`;
-  return [
-    found("inclusion", "fail", before.size > now.size ? "audit/rollback" : "audit/fork", `${what}.${proof}`, now.size),
-  ];
+  const code = before.size > now.size ? "audit/rollback" : "audit/fork";
+  if (kept === undefined || signers.key === undefined) return { findings: one("fail", code, `${what}.`) };
+  const vkey = formatVkey(signers.key);
+  const bytes = await proofOf({ origin: now.origin, vkey }, seen.note, noteText, log);
+  if (bytes === undefined)
+    return { findings: one("fail", code, `${what}. Both signed checkpoints are kept: ${seen.file} and ${kept}.`) };
+  const file = await writeSeen(io, now.origin, bytes, ".misbehaviour.json");
+  return { findings: one("fail", code, `${what}. ${file} proves it to anybody.`), proof: { file, vkey } };
+}
+
+/** A log that only went back contradicts nobody but this memory; and of the larger tree there may be no tiles any more. */
+async function proofOf(key: LogKey, before: string, now: string, log: LogReader): Promise<Uint8Array | undefined> {
+  try {
+    return await forkProof(key, before, now, log.tile);
+  } catch (error) {
+    if (error instanceof VerifyError || error instanceof CliError) return undefined;
+    throw error;
+  }
 }
 
 export function found(

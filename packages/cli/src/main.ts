@@ -1,4 +1,3 @@
-import { hash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { useSha256 } from "@spur/verifier/hash";
@@ -11,6 +10,7 @@ import { addCompletion } from "./commands/completion.ts";
 import { addDemo } from "./commands/demo.ts";
 import { addEvidence } from "./commands/evidence.ts";
 import { addKey } from "./commands/key.ts";
+import { addMonitor } from "./commands/monitor.ts";
 import { addRemove } from "./commands/remove.ts";
 import { addReplay } from "./commands/replay.ts";
 import { addTrace } from "./commands/trace.ts";
@@ -21,6 +21,7 @@ import { addWitness } from "./commands/witness.ts";
 import { createContext } from "./context.ts";
 import { toldOf } from "./errors.ts";
 import type { Exit, Io } from "./io.ts";
+import { nativeSha256 } from "./native-sha256.ts";
 import { clean, print, printJson, styleOf } from "./text.ts";
 
 export { processIo } from "./io.ts";
@@ -64,7 +65,8 @@ function createProgram(io: Io, finish: (exit: Exit) => void): Command {
   const context = createContext(io, finish);
   for (const add of [addUp, addDemo, addAsk, addTrace, addEvidence, addVerify, addTrust, addAudit, addRemove])
     add(program, context);
-  for (const add of [addReplay, addBackup, addRecover, addKey, addWitness, addCompletion]) add(program, context);
+  for (const add of [addReplay, addBackup, addRecover, addKey, addWitness, addMonitor, addCompletion])
+    add(program, context);
   return program;
 }
 
@@ -101,12 +103,4 @@ function misused(error: CommanderError, argv: readonly string[]): { code: string
     detail: error.code === "commander.help" ? "this command has subcommands" : detail,
     hint: known ? `npx spur ${command} --help` : "npx spur --help",
   };
-}
-
-/** Through a string of one character a byte: making a Buffer of the digest takes Node longer than a short input's hash. */
-function nativeSha256(data: Uint8Array): Uint8Array {
-  const characters = hash("sha256", data, "binary");
-  const digest = new Uint8Array(characters.length);
-  for (let i = 0; i < digest.length; i++) digest[i] = characters.charCodeAt(i);
-  return digest;
 }

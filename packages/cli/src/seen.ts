@@ -45,11 +45,11 @@ export async function readSeen(io: Io, origin: string): Promise<Seen | undefined
   });
 }
 
-/** Replaces the file in one step. */
-export async function writeSeen(io: Io, origin: string, note: string, suffix = ""): Promise<string> {
+/** Replaces the file, or one beside it whose name ends in `suffix`, in one step. */
+export async function writeSeen(io: Io, origin: string, bytes: string | Uint8Array, suffix = ""): Promise<string> {
   const file = seenFile(io, origin) + suffix;
   await mkdir(join(file, ".."), { recursive: true, mode: 0o700 });
-  await writeFile(`${file}.new`, note, { mode: 0o600 });
+  await writeFile(`${file}.new`, bytes, { mode: 0o600 });
   await rename(`${file}.new`, file);
   return file;
 }

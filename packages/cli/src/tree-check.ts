@@ -12,6 +12,8 @@ export interface TreeCheck {
    * from the tile: the root still covers them. Returns the leaf hashes.
    */
   add(entries: readonly Uint8Array[] | undefined, served: Uint8Array): Promise<readonly LeafHash[]>;
+  /** As `add`, for a bundle that was hashed elsewhere. Its leaf hashes may be left out where it is full and holds no watched size. */
+  join(bundle: HashedBundle): Promise<void>;
   /** After the last bundle: compares the partial tiles above level 0. */
   end(): Promise<void>;
   /** The root at a size that was named to be watched, once it is reached. */
@@ -20,6 +22,16 @@ export interface TreeCheck {
   readonly wrong: readonly string[];
   /** Tiles compared so far. */
   readonly tiles: number;
+}
+
+/** A bundle's part of the tree. */
+export interface HashedBundle {
+  readonly width: number;
+  readonly leaves: readonly Uint8Array[];
+  /** The root over a full bundle. */
+  readonly subtree?: Uint8Array;
+  /** The level-0 tile that was served holds exactly the leaf hashes. */
+  readonly fits: boolean;
 }
 
 export function createTreeCheck(readTile: (tile: Tile) => Promise<Uint8Array>, watched: readonly number[]): TreeCheck {
@@ -32,10 +44,12 @@ export function createTreeCheck(readTile: (tile: Tile) => Promise<Uint8Array>, w
   let size = 0;
   let tiles = 0;
 
-  function compare(tile: Tile, hashes: readonly Uint8Array[], served: Uint8Array): void {
+  function count(tile: Tile, fits: boolean): void {
     tiles++;
-    if (!equalBytes(concatBytes(...hashes), served)) wrong.push(formatTilePath(tile));
+    if (!fits) wrong.push(formatTilePath(tile));
   }
+  const compare = (tile: Tile, hashes: readonly Uint8Array[], served: Uint8Array): void =>
+    count(tile, equalBytes(concatBytes(...hashes), served));
 
   /** A complete subtree of 256^level entries joins its level. */
   async function rise(level: number, hash: Uint8Array): Promise<void> {
@@ -49,26 +63,30 @@ export function createTreeCheck(readTile: (tile: Tile) => Promise<Uint8Array>, w
     await rise(level + 1, subtreeRoot(hashes));
   }
 
+  async function join({ width, leaves, subtree, fits }: HashedBundle): Promise<void> {
+    count({ level: 0, index: full[0] ?? 0, width }, fits);
+    for (const at of watched) {
+      if (at > size && at <= size + width) roots.set(at, rootOver([leaves.slice(0, at - size), ...open.slice(1)]));
+    }
+    size += width;
+    if (width < TILE_WIDTH) {
+      open[0] = [...leaves];
+    } else {
+      full[0] = (full[0] ?? 0) + 1;
+      await rise(1, subtree ?? subtreeRoot(leaves));
+    }
+  }
+
   return {
     wrong,
+    join,
     get tiles() {
       return tiles;
     },
     rootAt: (at) => roots.get(at),
     async add(entries, served) {
       const hashes = entries?.map(leafHash) ?? (parseHashTile(served, served.length / 32) as LeafHash[]);
-      compare({ level: 0, index: full[0] ?? 0, width: hashes.length }, hashes, served);
-      for (const at of watched) {
-        if (at > size && at <= size + hashes.length)
-          roots.set(at, rootOver([hashes.slice(0, at - size), ...open.slice(1)]));
-      }
-      size += hashes.length;
-      if (hashes.length < TILE_WIDTH) {
-        open[0] = hashes;
-      } else {
-        full[0] = (full[0] ?? 0) + 1;
-        await rise(1, subtreeRoot(hashes));
-      }
+      await join({ width: hashes.length, leaves: hashes, fits: equalBytes(concatBytes(...hashes), served) });
       return hashes;
     },
     async end() {

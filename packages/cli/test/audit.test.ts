@@ -96,7 +96,10 @@ describe("a good log", () => {
     writeFileSync(join(terminal.folder, "trust.json"), witnessed.trustText());
     expect((await terminal.spur("audit mirror --trust trust.json")).exit).toBe(2);
     placeLog(mirror, witnessed);
-    expect((await terminal.spur("audit mirror --trust trust.json")).exit).toBe(0);
+    const { exit, out } = await terminal.spur("audit mirror --trust trust.json");
+    expect(exit).toBe(0);
+    for (const { name } of witnessed.witnesses)
+      expect(out).toMatch(new RegExp(`signature line: The witness ${name} saw this checkpoint at 20[0-9T:-]+Z`));
   });
 });
 
@@ -212,6 +215,9 @@ describe("what was seen last time", () => {
     const { exit, out } = await audit(long);
     expect(exit).toBe(1);
     expect(out).toContain("You have seen this log with 600 entries; now it shows 500: it went back.");
+    // Two heads of one history convict nobody: only this memory knows that the larger one came first.
+    expect(out).toContain("Both signed checkpoints are kept");
+    expect(existsSync(`${seenFile(io(), long.origin)}.misbehaviour.json`)).toBe(false);
     expect(readFileSync(`${seenFile(io(), long.origin)}.conflict`, "utf8")).toBe(long.checkpoint(500));
     expect(readFileSync(seenFile(io(), long.origin), "utf8")).toBe(long.checkpoint(600));
   });
@@ -228,7 +234,16 @@ describe("what was seen last time", () => {
     placeLog(mirror, other);
     const { exit, out } = await audit(one);
     expect([exit, out]).toEqual([1, expect.stringContaining(`not the one that you saw before at size ${before}`)]);
-    expect(out).toContain("prove it to anybody");
+    // The proof lies beside the memory, and a stranger who knows the log's key convicts it with the command as printed.
+    const file = `${seenFile(io(), one.origin)}.misbehaviour.json`;
+    expect(out).toContain(`${file} proves it to anybody.`);
+    const printed = / {2}npx spur (verify .+)$/m.exec(out)?.[1] ?? "";
+    expect(printed).toContain(file);
+    expect(await terminal.spur(printed)).toMatchObject({
+      exit: 1,
+      out: expect.stringContaining("signed histories that exclude each other") as string,
+    });
+    expect(JSON.parse((await audit(one, "--json")).out)).toMatchObject({ misbehaviour: { file, vkey: one.key.vkey } });
   });
   it("that was damaged is not passed over", async () => {
     placeLog(mirror, long);

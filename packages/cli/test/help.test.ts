@@ -8,7 +8,9 @@ beforeAll(() => (terminal = openTerminal()));
 afterAll(() => terminal.close());
 
 const COMMANDS =
-  "up demo ask trace evidence verify trust audit remove replay backup recover key witness completion".split(" ");
+  "up demo ask trace evidence verify trust audit remove replay backup recover key witness monitor completion".split(
+    " ",
+  );
 const NESTED = [
   "trust add",
   "trust list",

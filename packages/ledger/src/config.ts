@@ -92,8 +92,9 @@ export function resolveConfig(
     });
   }
   // Only a new log takes it; a name of its own keeps two logs on one machine apart in everybody's trust.
-  const origin = set.origin ?? `${demo ? "demo.spur.invalid" : "spur.invalid"}/${randomBytes(4).toString("hex")}`;
-  if (!/^[^\s+\u0000-\u001f]{1,200}$/u.test(origin)) throw new SpurError("config/origin", `${JSON.stringify(origin)} is no origin`, { hint: "Use a schema-less URL prefix such as example.com/log, without spaces or +." }); // prettier-ignore
+  const origin = demandOrigin(
+    set.origin ?? `${demo ? "demo.spur.invalid" : "spur.invalid"}/${randomBytes(4).toString("hex")}`,
+  );
   const named = typeof set.upstream === "string" ? [set.upstream] : (set.upstream ?? []);
   const keyEnv = set.upstreamKeyEnv === undefined ? {} : { keyEnv: set.upstreamKeyEnv };
   const witnesses = witnessesOf(set, cwd);
@@ -112,6 +113,14 @@ export function resolveConfig(
     logLevel: set.logLevel ?? "warn",
     ...(witnesses === undefined ? {} : { witnesses }),
   };
+}
+
+/** The name itself, if a log may bear it. Throws `config/origin`. */
+export function demandOrigin(origin: string): string {
+  if (/^[^\s+\u0000-\u001f]{1,200}$/u.test(origin)) return origin;
+  throw new SpurError("config/origin", `${JSON.stringify(origin)} is no origin`, {
+    hint: "Use a schema-less URL prefix such as example.com/log, without spaces or +.",
+  });
 }
 
 function witnessesOf(set: ConfigSource, cwd: string): LedgerConfig["witnesses"] {

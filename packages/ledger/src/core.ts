@@ -6,13 +6,15 @@ import { Cosigning } from "./core/cosigning.ts";
 import { Handle } from "./core/handle.ts";
 import { endCreation, letGo, openChecked, type Checked, type Held } from "./core/open.ts";
 import { Publication } from "./core/publication.ts";
-import type { CoreDraft, CoreInfo, CoreOptions, Op, OpResult } from "./core/types.ts";
+import type { ReceiptsKeys } from "./core/receipts-keys.ts";
+import type { Closed, CoreDraft, CoreInfo, CoreOptions, Op, OpResult } from "./core/types.ts";
 import { VaultReads } from "./core/vault-reads.ts";
 import { Bug, diskErrorByName, SpurError } from "./errors.ts";
 import { TILE_WIDTH } from "./log/constants.ts";
 import { plan, type LogState } from "./log/plan.ts";
 import { readFullBundle } from "./log/read-log.ts";
 import { sweepTemporary } from "./log/recover.ts";
+import { syncFolder } from "./storage/durable-file.ts";
 import type { LogStore } from "./storage/log-store.ts";
 import type { VaultStore } from "./storage/vault-store.ts";
 import { destroyContents, finishDestruction, payloadFiles } from "./vault/destroy.ts";
@@ -39,6 +41,7 @@ export class Core {
   readonly #vault: VaultStore;
   readonly #keyring: Keyring;
   readonly #admission: Admission;
+  readonly #receiptsKeys: ReceiptsKeys;
   readonly #folder: string;
   #state: LogState;
   #serial: number;
@@ -60,14 +63,16 @@ export class Core {
     this.accessKeys = new AccessKeys(checked.database, this.#handle);
     this.publication = new Publication(options, checked, this.#handle, () => this.#state, cosigning);
     this.#admission = new Admission(checked, this.publication, options.now);
-    const { logKey, receiptsKey, created } = checked;
+    const { logKey, receiptsKeys, created, closed } = checked;
+    this.#receiptsKeys = receiptsKeys;
     this.info = {
       origin: logKey.name,
       vkey: logKey.vkey,
-      receiptsVkey: receiptsKey.vkey,
+      receiptsVkey: receiptsKeys.current.vkey,
       logPublicKey: logKey.publicKey,
-      receiptsPublicKey: receiptsKey.publicKey,
+      receiptsPublicKey: receiptsKeys.current.publicKey,
       created,
+      ...(closed === undefined ? {} : { closed }),
     };
   }
 
@@ -94,11 +99,13 @@ export class Core {
     sweepTemporary(data);
     sweepTemporary(keys);
     endCreation(keys);
+    this.settleReceiptsKey();
     // What an earlier process committed may lie in a write-ahead log whose fsync failed: it is written again, to the database, and synced.
     if (!this.#vault.truncateWal()) throw new Bug("a reader on the vault file");
     this.#handle.write(() => {
       this.#keyring.renewJournalKek();
     });
+    syncFolder(data); // SQLite has done so too when it made its log, but passes over an error: without its name all in it would be lost
     await this.publication.mend();
     for (const id of this.#vault.retiredRoots()) destroyRoot(keys, id);
     this.#handle.write(() => {
@@ -189,6 +196,30 @@ export class Core {
     });
     this.publication.took(next.entries.map(({ bytes }) => bytes), next.full); // prettier-ignore
     return results;
+  }
+
+  /**
+   * Commits the log's last entries; the very last takes back its own key. Nothing may be under way: what is not on record by now never
+   * will be. Throws as {@link commit}, and `log/retired` for a log that is closed.
+   */
+  closeLog(drafts: readonly CoreDraft[], state: Closed): void {
+    if (this.#admission.journal.size > 0 || this.#vault.openTombstones().length > 0)
+      throw new Bug("not everything is on record");
+    const [result] = this.commit([{ kind: "append", drafts, essential: true }]);
+    if (result === undefined || "refused" in result) throw result?.refused ?? new Bug("no result");
+    this.#admission.closed = state;
+  }
+
+  /** Makes the key for receipts that the entry `rec` is to announce. Nothing is signed with it before {@link settleReceiptsKey}. */
+  makeReceiptsKey(rec: string): { vkey: string; publicKey: Uint8Array } {
+    this.#handle.alive();
+    const { vkey, publicKey } = this.#receiptsKeys.make(rec);
+    return { vkey, publicKey };
+  }
+
+  /** The key for receipts that was announced takes its place. */
+  settleReceiptsKey(): void {
+    this.#receiptsKeys.settle((index) => this.read(index, 1)[0] as Uint8Array);
   }
 
   #storeBeside(draft: CoreDraft, index: number): void {

@@ -10,14 +10,23 @@ const system = { evidence: "observed", retention: "system", owner: "" } as const
 /** The first two entries of every log: its own key, and the key of its receipts, each before its first use. */
 export async function recordOwnKeys(ledger: Ledger): Promise<void> {
   const { logPublicKey, receiptsPublicKey } = ledger.thread.info;
-  const draft = (purpose: string, key: Uint8Array): Draft => ({
+  await ledger.record([keyDraft("log", "active", logPublicKey), keyDraft("receipts", "active", receiptsPublicKey)]);
+}
+
+/** What the log says of a key of its own. */
+export function keyDraft(
+  purpose: "log" | "receipts",
+  state: "active" | "retired" | "compromised",
+  publicKey: Uint8Array,
+  rec = newRec(),
+): Draft {
+  return {
     ...system,
-    rec: newRec(),
+    rec,
     predicateType: "spur:key/v1",
-    predicate: { purpose, algorithm: "ed25519", state: "active" },
-    digests: { sha256: createHash("sha256").update(key).digest() },
-  });
-  await ledger.record([draft("log", logPublicKey), draft("receipts", receiptsPublicKey)]);
+    predicate: { purpose, algorithm: "ed25519", state },
+    digests: { sha256: createHash("sha256").update(publicKey).digest() },
+  };
 }
 
 /** rec of a standing record, found by name in the operational state; recorded now if there is none or its text has changed. */

@@ -1,4 +1,5 @@
 import { Worker } from "node:worker_threads";
+import type { SignedReceipt } from "./core/publication.ts";
 import type { CoreInfo, Op } from "./core/types.ts";
 import { Bug, SpurError } from "./errors.ts";
 import { Packer, unpackCommitted } from "./wire.ts";
@@ -127,7 +128,7 @@ export class LedgerThread {
   }
 
   /** Signs receipts (after `seen` was advanced over all that is committed). */
-  receipts(texts: readonly string[]): Promise<string[]> {
+  receipts(texts: readonly string[]): Promise<SignedReceipt[]> {
     return this.call("receipts", texts);
   }
 

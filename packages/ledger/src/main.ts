@@ -1,6 +1,8 @@
 import { join } from "node:path";
 import { pino } from "pino";
 import { useSha256 } from "@spur/verifier/hash";
+import { useMlDsa44 } from "@spur/verifier/note/cosignature";
+import { verifyMlDsa44 } from "@spur/verifier/note/ml-dsa";
 import { parseEntry, parseOuter } from "@spur/verifier/statement/entry";
 import { AccessKeys } from "./api/access.ts";
 import type { ApiContext } from "./api/context.ts";
@@ -59,6 +61,7 @@ export async function startLedger(options: StartOptions): Promise<RunningLedger>
   const { env, cwd, onFatal, now = () => Date.now(), ...source } = options;
   const config = resolveConfig(source, env, cwd);
   useSha256(nativeSha256);
+  useMlDsa44(verifyMlDsa44);
   const logger = pino({ level: config.logLevel, base: null }, pino.destination({ dest: 2, sync: false }));
   const fatal =
     onFatal ??
@@ -127,12 +130,21 @@ export async function startLedger(options: StartOptions): Promise<RunningLedger>
         ...(apiKey === undefined ? {} : { apiKey }), ...(listed === undefined ? {} : { listed }),
       }); // prettier-ignore
     };
-    for (const model of found.models) await serve(model);
-    notices.push(...found.notices, `data in ${data}, keys in ${keys}: back up both, apart from each other`);
+    const { closed, origin: name } = thread.info;
+    if (closed === undefined) notices.push(...found.notices);
+    else notices.push(`${name} is closed: its key is ${closed}. It can be read and proved; nothing is added to it`);
+    // A closed log knows only what was on record: who asks such a model is told why there is no answer.
+    for (const model of found.models) {
+      await serve(model).catch((error: unknown) => {
+        if ((error as SpurError).code !== "log/retired") throw error;
+      });
+    }
+    notices.push(`data in ${data}, keys in ${keys}: back up both, apart from each other`);
     const url = await app.listen({ host: config.host, port: config.port }).catch((cause: unknown) => {
       throw portTaken(config, cause);
     });
     const chores = async (atStart: boolean): Promise<void> => {
+      if (closed !== undefined) return;
       await removeDue(ledger, now(), async (index) => parseOuter(await ledger.entryBytes(index)).rec);
       // A new log gets its first closing after an hour, not at once.
       if (atStart && (await projector.query("last", "spur:registers/v1")) === undefined) return;

@@ -7,6 +7,7 @@ import { leafHash } from "@spur/verifier/tlog/merkle";
 import { canonicalText, type JsonObject } from "@spur/verifier/statement/canonical";
 import { parseEntry, type Entry } from "@spur/verifier/statement/entry";
 import { PREDICATES } from "@spur/verifier/statement/predicates";
+import type { SignedReceipt } from "./core/publication.ts";
 import type { CoreDraft } from "./core/types.ts";
 import type { Draft, JournalInfo, Recorded, Recorder } from "./draft.ts";
 import { diskErrorByName, SpurError } from "./errors.ts";
@@ -129,7 +130,8 @@ export class Ledger implements Recorder {
         ...(essential ? { essential } : {}),
       });
     } catch (error) {
-      if (error instanceof SpurError && error.code === "record/rec-used") {
+      // Who repeats himself is answered by a closed log, too.
+      if (error instanceof SpurError && (error.code === "record/rec-used" || error.code === "log/retired")) {
         const known = await this.#known(drafts);
         if (known !== undefined) return known;
       }
@@ -324,10 +326,10 @@ export class Ledger implements Recorder {
   }
 
   /** A signed receipt (formats §3); `seen` covers the entry before it leaves. */
-  async receiptNote(rec: string, index: number, leafHash: Uint8Array, commitment: Uint8Array): Promise<string> {
+  async receiptNote(rec: string, index: number, leafHash: Uint8Array, commitment: Uint8Array): Promise<SignedReceipt> {
     const text = `spur-receipt/v1\n${this.#thread.info.origin}\n${rec}\n${index}\n${toBase64(leafHash)}\n${toBase64(commitment)}\n`;
-    const [note] = await this.#thread.receipts([text]);
-    return note as string;
+    const [receipt] = await this.#thread.receipts([text]);
+    return receipt as SignedReceipt;
   }
 
   /** Orders removals, in one commit with their tombstones: from here on every read path answers 410. */

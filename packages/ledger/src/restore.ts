@@ -1,16 +1,14 @@
-import { createHash } from "node:crypto";
-import { existsSync, readFileSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { cp } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
-import { equalBytes, toHex } from "@spur/verifier/bytes";
+import { equalBytes } from "@spur/verifier/bytes";
 import { openNote, parseNote, parseVkey } from "@spur/verifier/note/note";
 import { parseCheckpoint } from "@spur/verifier/note/checkpoint";
-import { EMPTY_ROOT, leafHash, type Root } from "@spur/verifier/tlog/merkle";
+import { leafHash, type Root } from "@spur/verifier/tlog/merkle";
 import { createProver } from "@spur/verifier/tlog/prover";
 import { formatBundlePath, formatTilePath, parseBundle } from "@spur/verifier/tlog/tile";
 import { parseEntry, type Entry } from "@spur/verifier/statement/entry";
-import { recordOwnKeys } from "./deployments.ts";
 import { SpurError } from "./errors.ts";
 import { LedgerThread } from "./ledger-thread.ts";
 import { readFullBundle } from "./log/read-log.ts";
@@ -20,7 +18,7 @@ import { readSigningKey } from "./log/signing-key.ts";
 import { append, rootOfTree } from "./log/tree.ts";
 import { Ledger, newRec } from "./record.ts";
 import { openDatabase } from "./storage/database.ts";
-import { makeFolder, syncFolder } from "./storage/durable-file.ts";
+import { makeFolder } from "./storage/durable-file.ts";
 import { lockFolder } from "./storage/lock.ts";
 import { sqliteLogStore } from "./storage/log-store.ts";
 import { sqliteVaultStore, type VaultStore } from "./storage/vault-store.ts";
@@ -318,6 +316,7 @@ async function alert(
   if (lostContents === 0 && size === sizeBefore) return;
   const thread = await LedgerThread.start({ data, keys, origin: "unused", publishEveryMs: 3_600_000 }, () => undefined);
   try {
+    if (thread.info.closed !== undefined) return; // nothing follows its last entry
     const ledger = new Ledger(thread, { data, now });
     await ledger.record([
       {
@@ -334,84 +333,4 @@ async function alert(
   } finally {
     await thread.close();
   }
-}
-
-/** What a retirement did. */
-export interface Retired {
-  readonly origin: string;
-  readonly retiredData: string;
-  readonly retiredKeys: string;
-  /** How far the old log had been seen. */
-  readonly size: number;
-}
-
-/**
- * For a log that cannot be continued: its folders are put aside, whole, and a new log with another origin opens whose `successor`
- * entry names the old key and the newest head that was seen. Nothing is deleted; the old log signs nothing more.
- */
-export async function retire(options: {
-  data: string;
-  keys: string;
-  newOrigin: string;
-  now?: () => number;
-}): Promise<Retired> {
-  const { data, keys, newOrigin, now = () => Date.now() } = options;
-  const origin = oldOrigin(keys);
-  if (origin === newOrigin)
-    throw new SpurError("recover/same-origin", `${newOrigin} is the origin of the log to be retired`, {
-      hint: "Name another one.",
-    });
-  const old = readSigningKey(keys, "log.key", origin);
-  const seen = readSeen(keys) ?? { size: 0, root: EMPTY_ROOT };
-  const stamp = new Date(now()).toISOString().replace(/[-:]/g, "").slice(0, 15);
-  const aside = { data: `${data}.retired-${stamp}`, keys: `${keys}.retired-${stamp}` };
-  // Locked, so that nobody writes while the names change; the locks stay with the files.
-  const locks = [...(existsSync(data) ? [lockFolder(data)] : []), lockFolder(keys)];
-  try {
-    if (existsSync(data)) renameSync(data, aside.data);
-    renameSync(keys, aside.keys);
-    syncFolder(dirname(keys));
-  } finally {
-    for (const lock of locks) lock.release();
-  }
-  const thread = await LedgerThread.start(
-    { data, keys, origin: newOrigin, publishEveryMs: 3_600_000 },
-    () => undefined,
-  );
-  try {
-    const ledger = new Ledger(thread, { data, now });
-    await recordOwnKeys(ledger);
-    await ledger.record([
-      {
-        rec: newRec(),
-        predicateType: "spur:successor/v1",
-        predicate: {
-          direction: "from",
-          keyId: old.keyId.toString(16).padStart(8, "0"),
-          size: seen.size,
-          root: toHex(seen.root),
-        },
-        digests: { sha256: createHash("sha256").update(old.vkey).digest() },
-        evidence: "observed",
-        retention: "system",
-        owner: "",
-      },
-    ]);
-    await thread.call("publish");
-  } finally {
-    await thread.close();
-  }
-  return { origin: newOrigin, retiredData: aside.data, retiredKeys: aside.keys, size: seen.size };
-}
-
-/** The origin that a keys folder belongs to: the name inside its log key. */
-function oldOrigin(keys: string): string {
-  const path = join(keys, "log.key");
-  const name = existsSync(path) ? readFileSync(path, "utf8").split("+")[2] : undefined;
-  if (name === undefined || name === "")
-    throw new SpurError("keys/missing", `${path} is missing`, {
-      status: 503,
-      hint: "Name the keys folder of the log with --keys.",
-    });
-  return name;
 }

@@ -1,7 +1,10 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { useSha256 } from "@spur/verifier/hash";
+import { useMlDsa44 } from "@spur/verifier/note/cosignature";
+import { verifyMlDsa44 } from "@spur/verifier/note/ml-dsa";
 import { Core } from "./core.ts";
 import { CALLS } from "./core/calls.ts";
+import type { SignedReceipt } from "./core/publication.ts";
 import type { CoreOptions, Op, OpResult } from "./core/types.ts";
 import { Bug, diskErrorByName, SpurError } from "./errors.ts";
 import { FilesThread } from "./log/files-thread.ts";
@@ -39,6 +42,7 @@ const MAX_BATCH = 4096;
 const SEEN_EVERY_MS = 100;
 
 useSha256(nativeSha256);
+useMlDsa44(verifyMlDsa44);
 
 const port = parentPort;
 if (port === null) throw new Bug("worker.ts runs in a worker thread");
@@ -153,12 +157,12 @@ async function prune(ledger: Core): Promise<void> {
 
 let receiptsWaiting: {
   texts: readonly string[];
-  resolve: (notes: string[]) => void;
+  resolve: (receipts: SignedReceipt[]) => void;
   reject: (error: unknown) => void;
 }[] = [];
 
 /** `seen` is synced once for all receipts of the last 100 ms. */
-function receipts(ledger: Core, texts: readonly string[]): Promise<string[]> {
+function receipts(ledger: Core, texts: readonly string[]): Promise<SignedReceipt[]> {
   return new Promise((resolve, reject) => {
     receiptsWaiting.push({ texts, resolve, reject });
     if (receiptsWaiting.length > 1) return;

@@ -7,10 +7,10 @@ import type { DatabaseSync } from "node:sqlite";
 import fc from "fast-check";
 import { afterAll, describe, expect, it } from "vitest";
 import { openDatabase } from "../src/storage/database.ts";
-import { mark, mayHold } from "../src/storage/rec-filter.ts";
+import { blockOf, clear, mark, mayHold, newFilter } from "../src/storage/rec-filter.ts";
 import { keyedHash } from "../src/storage/rec-hash.ts";
 import { sqliteRecIndex, type Indexed, type RecIndex } from "../src/storage/rec-index.ts";
-import { SHAPE, type RecShape } from "../src/storage/rec-runs.ts";
+import { SHAPE, type RecShape } from "../src/storage/rec-shape.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "spur-test-"));
 afterAll(() => {
@@ -29,7 +29,7 @@ function commit(database: DatabaseSync, index: RecIndex, recs: readonly string[]
 }
 
 /** Tails of 8 ids, runs of 16, 32, 64 …: something merges in nearly every commit. */
-const TINY: RecShape = { bucketBits: 1, bucketIds: 4, pageIds: 5, fanoutBits: 1, filterBlocks: 1 };
+const TINY: RecShape = { bucketBits: 1, bucketIds: 4, pageIds: 5, fanoutBits: 1, filterBlocks: 1, pagesAtStart: 7 };
 /** Pages as they are, but tails of 8192 ids and runs of 32,768. */
 const SMALL: RecShape = { ...SHAPE, bucketBits: 4, fanoutBits: 2 };
 
@@ -51,10 +51,10 @@ const step = fc.oneof(
 
 describe("against a Map", () => {
   const shapes: [string, RecShape, number][] = [
-    ["tails of 8 ids, merged by twos", TINY, 20],
-    ["tails that leave in several steps", { ...TINY, bucketBits: 3, bucketIds: 6 }, 20],
-    ["merged by fours", { ...TINY, fanoutBits: 2, filterBlocks: 3 }, 15],
-    ["pages that are too small for what comes to them", { ...TINY, bucketIds: 8, pageIds: 2, fanoutBits: 3 }, 15],
+    ["tails of 8 ids, merged by twos", TINY, 12],
+    ["tails that leave in several steps", { ...TINY, bucketBits: 3, bucketIds: 6 }, 12],
+    ["merged by fours", { ...TINY, fanoutBits: 2, filterBlocks: 3 }, 10],
+    ["pages that are too small for what comes to them", { ...TINY, bucketIds: 8, pageIds: 2, fanoutBits: 3 }, 10],
   ];
   it.each(shapes)("%s", { timeout: 60_000 }, (name, shape, numRuns) => {
     let run = 0;
@@ -130,6 +130,33 @@ it("finds every id through many merges, in a copy made by `vacuum into` too", { 
   const copied = openDatabase(copy);
   check(sqliteRecIndex(copied, SMALL));
   copied.close();
+});
+
+it.each([0, 10, 1e6])("reads next to no page for an id that is new (%i pages read at the start)", (pagesAtStart) => {
+  const path = join(folder, `new-${pagesAtStart}.sqlite`);
+  const database = openDatabase(path);
+  database.exec("pragma synchronous = off");
+  const shape = { ...SMALL, pagesAtStart };
+  const index = sqliteRecIndex(database, shape);
+  const size = 41_000; // in the middle of a merge: five tails have left, the sixth is leaving
+  for (let at = 0; at < size; at += 500) commit(database, index, Array.from({ length: 500 }, (_, i) => recOf(at + i)), at); // prettier-ignore
+  let reads = 0;
+  const prepare = (sql: string): unknown => {
+    const statement = database.prepare(sql);
+    const get = (slot: number) => (reads++, statement.get(slot));
+    return sql.startsWith("select ids from rec_pages") ? { get } : statement;
+  };
+  const again = sqliteRecIndex({ prepare } as DatabaseSync, shape);
+  for (let i = size; i < size + 5000; i++) expect(again.find(recOf(i))).toBeUndefined();
+  reads = 0;
+  for (let i = size + 5000; i < size + 15_000; i++) expect(again.find(recOf(i))).toBeUndefined();
+  expect(reads).toBeLessThan(100);
+  for (let i = 0; i < size; i += 13) expect(again.find(recOf(i))).toBe(i);
+  commit(database, again, Array.from({ length: 12_000 }, (_, i) => recOf(size + i)), size); // prettier-ignore
+  reads = 0;
+  for (let i = size + 15_000; i < size + 25_000; i++) expect(again.find(recOf(i))).toBeUndefined();
+  expect(reads).toBeLessThan(100);
+  database.close();
 });
 
 it("does a bounded part of its work in each commit, whoever chose the ids", { timeout: 60_000 }, () => {
@@ -231,15 +258,22 @@ describe("what stands on disk", () => {
 });
 
 it("filters hold what was marked, and little else", () => {
-  const blocks = SHAPE.filterBlocks;
-  const filter = new Uint32Array(8 * blocks);
-  const at = (i: number): [number, number] => {
+  const filter = newFilter(SHAPE);
+  /** Of bucket 7. */
+  const hashOf = (i: number): [block: number, h2: number] => {
     const bytes = createHash("sha256").update(String(i)).digest();
-    return [8 * (bytes.readUInt32LE(0) % blocks), bytes.readUInt32LE(4)];
+    return [blockOf(SHAPE, (bytes.readUInt32LE(0) >>> 9) + 7 * 2 ** 23), bytes.readUInt32LE(4)];
   };
-  for (let i = 0; i < SHAPE.bucketIds; i++) mark(filter, ...at(i));
-  for (let i = 0; i < SHAPE.bucketIds; i++) expect(mayHold(filter, ...at(i))).toBe(true);
+  for (let i = 0; i < SHAPE.bucketIds; i++) mark(filter, ...hashOf(i));
+  for (let i = 0; i < SHAPE.bucketIds; i++) expect(mayHold(filter, ...hashOf(i))).toBe(true);
   let wrong = 0;
-  for (let i = 0; i < 100_000; i++) if (mayHold(filter, ...at(1_000_000 + i))) wrong++;
+  for (let i = 0; i < 100_000; i++) if (mayHold(filter, ...hashOf(1_000_000 + i))) wrong++;
   expect(wrong).toBeLessThan(500);
+  for (const page of [6, 8]) {
+    for (const low of [0, 0xffff, 0x7fffff]) expect(filter[blockOf(SHAPE, page * 2 ** 23 + low)]).toBe(0);
+    clear(filter, SHAPE, page);
+  }
+  for (let i = 0; i < SHAPE.bucketIds; i++) expect(mayHold(filter, ...hashOf(i))).toBe(true);
+  clear(filter, SHAPE, 7);
+  expect(filter.every((word) => word === 0)).toBe(true);
 });

@@ -323,7 +323,10 @@ describe("receipts", () => {
     const { ledger, thread } = await start(pair);
     const [one] = await ledger.record([sealedDraft([utf8("x")])]);
     const { rec, index, leafHash: leaf, commitment } = one as Required<NonNullable<typeof one>>;
-    const notes = await Promise.all(Array.from({ length: 50 }, () => ledger.receiptNote(rec, index, leaf, commitment)));
+    const receipts = await Promise.all(
+      Array.from({ length: 50 }, () => ledger.receiptNote(rec, index, leaf, commitment)),
+    );
+    const notes = receipts.map(({ note }) => note);
     expect(readFileSync(join(pair.keys, "seen"), "latin1").split("\n")[1]).toBe("1");
     const key = parseVkey(thread.info.receiptsVkey);
     for (const note of notes) expect(openNote(parseNote(note), [key]).verified).toHaveLength(1);

@@ -79,6 +79,10 @@ function printAudit({ io, style }: Context, report: AuditReport): void {
     style.dim(`  ${cleanLine(report.where)} · ${many(report.tiles, "tile")} · ${(report.ms / 1000).toFixed(1)} s`),
   );
   printFindings({ io, style }, report.findings, true);
+  if (report.misbehaviour !== undefined) {
+    const { file, vkey } = report.misbehaviour;
+    print(io, "", style.bold("For others"), `  ${typed("verify", file, "--trust", vkey)}`);
+  }
   const registers = Object.entries(report.registers).map(([name, { entries }]) => `${cleanLine(name)} ${entries}`);
   if (registers.length > 0) print(io, "", style.bold("Registers"), `  ${registers.join(" · ")}`);
   const { completed, failed, pending } = report.removals;

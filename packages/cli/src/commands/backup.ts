@@ -11,6 +11,9 @@ import { cleanLine, print, printJson, typed } from "../text.ts";
 interface BackupModule {
   backup(options: { data: string; to: string }): Promise<object>;
   recover(options: { data: string; keys: string; from: readonly string[] }): Promise<object>;
+}
+
+interface RetireModule {
   retire(options: { data: string; keys: string; newOrigin: string }): Promise<object>;
 }
 
@@ -111,7 +114,6 @@ export function addRecover(program: Command, context: Context): void {
     typed("recover", "--new-origin", "example.com/spur-2"),
   );
   command.action(async (options: Folders & { from: string[]; newOrigin?: string }) => {
-    const { recover, retire } = await loadOptional<BackupModule>("@spur/ledger/restore", "recover");
     const folders = { data: resolve(io.cwd, options.data), keys: keysFolder(context, options) };
     if (options.newOrigin === undefined && options.from.length === 0) {
       throw new CliError("cli/option", "nothing to recover from", {
@@ -119,13 +121,14 @@ export function addRecover(program: Command, context: Context): void {
       });
     }
     const from = options.from.map((one) => (/^https?:\/\//.test(one) ? one : resolve(io.cwd, one)));
+    const { newOrigin } = options;
     const result =
-      options.newOrigin === undefined
-        ? await recover({ ...folders, from })
-        : await retire({ ...folders, newOrigin: options.newOrigin });
+      newOrigin === undefined
+        ? await (await loadOptional<BackupModule>("@spur/ledger/restore", "recover")).recover({ ...folders, from })
+        : await (await loadOptional<RetireModule>("@spur/ledger/retire", "recover")).retire({ ...folders, newOrigin });
     if (options.json) printJson(io, result);
     else {
-      print(io, `Recovered ${options.data}.`);
+      print(io, newOrigin === undefined ? `Recovered ${options.data}.` : "A new log goes on in its place.");
       tell(context, result);
       print(io, "Start it:", `  ${typed("up", "--data", options.data)}`);
     }

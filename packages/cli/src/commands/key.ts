@@ -4,6 +4,7 @@ import { withExamples, withJson, withServer, type Context } from "../context.ts"
 import { CliError } from "../errors.ts";
 import { list, maybeText, text } from "../json.ts";
 import { cleanLine, print, printJson, typed } from "../text.ts";
+import { addRetire } from "./key-retire.ts";
 
 const SCOPES = ["write", "open", "remove", "admin"];
 
@@ -13,13 +14,16 @@ export function addKey(program: Command, context: Context): void {
   const { io } = context;
   const key = program
     .command("key")
-    .summary("access keys of a ledger")
-    .description("Access keys of a ledger. Needs a key with scope admin.");
+    .summary("access keys of a ledger; and taking back the keys with which it signs")
+    .description(
+      "Access keys of a ledger; these need a key with scope admin. And `retire`, for the keys with which the ledger itself signs.",
+    );
   withExamples(
     key,
     typed("key", "create", "--label", "my app", "--scope", "write"),
     typed("key", "list"),
     typed("key", "revoke", "k_1234"),
+    typed("key", "retire", "receipts"),
   );
 
   const create = key
@@ -81,4 +85,5 @@ export function addKey(program: Command, context: Context): void {
     else print(io, `${cleanLine(id)} is revoked.`);
     context.finish(0);
   });
+  addRetire(key, context);
 }

@@ -148,7 +148,7 @@ async function entriesFor({ projector }: GatherDeps, row: EntryRow, ask: Ask, be
   const chosen = entries.filter(
     (entry) => entry.index === row.index || wanted === undefined || wanted.includes(entry.type),
   );
-  // The log's own key entries: what the receipt's key rests on.
-  const keys = (await projector.query("list", 2, 2, "spur:key/v1")).map(({ index }) => index);
+  // What the log says of its own keys: what the receipt's key rests on, and what was taken back.
+  const keys = (await projector.query("list", MAX_WHOLE, below, "spur:key/v1")).map(({ index }) => index);
   return [...chosen.map(({ index }) => index), ...keys];
 }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { toHex } from "@spur/verifier/bytes";
 import { EMPTY_ROOT, leafHash, nodeHash } from "@spur/verifier/tlog/merkle";
 import { SpurError } from "../errors.ts";
-import { writeManyDurable } from "../storage/durable-file.ts";
+import { syncManyDurable, writeManyDurable } from "../storage/durable-file.ts";
 
 /** More rows would keep one request busy for a minute. */
 const MAX_ROWS = 20_000_000;
@@ -20,7 +20,9 @@ export async function putPayload(
 ): Promise<{ sha256: string; bytes: number; rows: number; rowsRoot: string }> {
   const sha256 = createHash("sha256").update(bytes).digest("hex");
   const { root, rows } = await foldRows(bytes);
-  if ((await getPayload(data, sha256)) === undefined) await writeManyDurable([{ path: path(data, sha256), bytes }]);
+  const file = path(data, sha256);
+  if ((await getPayload(data, sha256)) === undefined) await writeManyDurable([{ path: file, bytes }]);
+  else await syncManyDurable([file]); // whoever wrote it may not have come to the sync
   return { sha256, bytes: bytes.length, rows, rowsRoot: toHex(root) };
 }
 

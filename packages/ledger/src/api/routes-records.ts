@@ -136,8 +136,8 @@ export function recordRoutes(app: FastifyInstance, context: ApiContext): void {
         : error;
     });
     const opened = openingsOf(content, [0, 1]);
-    const note = await ledger.receiptNote(rec, place.index, leafHash(bytes), entry.commitment);
-    const file = formatReceiptFile({ note, vkey: ledger.thread.info.receiptsVkey, opened });
+    const { note, vkey } = await ledger.receiptNote(rec, place.index, leafHash(bytes), entry.commitment);
+    const file = formatReceiptFile({ note, vkey, opened });
     return reply.header("content-type", "application/json").header("cache-control", "no-store").send(Buffer.from(file));
   });
 

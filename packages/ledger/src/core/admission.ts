@@ -2,8 +2,9 @@ import { SpurError } from "../errors.ts";
 import { MAX_UNPUBLISHED_ENTRIES, MAX_UNPUBLISHED_MS } from "../log/constants.ts";
 import type { LogStore } from "../storage/log-store.ts";
 import type { VaultStore } from "../storage/vault-store.ts";
+import { refusedAsClosed } from "./closed.ts";
 import type { Publication } from "./publication.ts";
-import type { Op } from "./types.ts";
+import type { Closed, Op } from "./types.ts";
 
 /** What the operations of one batch do so far. */
 export interface Batch {
@@ -21,8 +22,15 @@ export class Admission {
   readonly #now: () => number;
   /** Recs of the journal rows that are open. */
   readonly journal: Set<string>;
+  /** Set when the log's own key was taken back: nothing follows that entry. */
+  closed: Closed | undefined;
 
-  constructor(parts: { log: LogStore; vault: VaultStore }, publication: Publication, now: () => number) {
+  constructor(
+    parts: { log: LogStore; vault: VaultStore; closed: Closed | undefined },
+    publication: Publication,
+    now: () => number,
+  ) {
+    this.closed = parts.closed;
     this.#log = parts.log;
     this.#vault = parts.vault;
     this.#publication = publication;
@@ -32,6 +40,7 @@ export class Admission {
 
   /** Why the operation is refused; `size` is the log's. What the others of the batch must know of it stands in `batch` afterwards. */
   refuse(op: Op, size: number, batch: Batch): SpurError | undefined {
+    if (this.closed !== undefined) return refusedAsClosed(this.closed);
     const used = (rec: string): SpurError => new SpurError("record/rec-used", `rec ${rec} is taken`, { status: 409 });
     if (
       op.kind === "journal" &&

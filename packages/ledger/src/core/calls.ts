@@ -1,6 +1,7 @@
 import type { Core } from "../core.ts";
 import { pageOf, type Page } from "../projections/page.ts";
 import type { AccessKey } from "./access-keys.ts";
+import type { Closed, CoreDraft } from "./types.ts";
 
 /** What the main thread may ask of the one writer, besides commits and what worker.ts takes in turns (publication, receipts, closing). */
 export const CALLS = {
@@ -24,6 +25,13 @@ export const CALLS = {
     core.backupDatabase(to);
   },
   meta: (core: Core, name: string) => core.meta(name),
+  closeLog: (core: Core, drafts: readonly CoreDraft[], state: Closed) => {
+    core.closeLog(drafts, state);
+  },
+  makeReceiptsKey: (core: Core, rec: string) => core.makeReceiptsKey(rec),
+  settleReceiptsKey: (core: Core) => {
+    core.settleReceiptsKey();
+  },
   setMeta: (core: Core, name: string, value: string) => {
     core.setMeta(name, value);
   },

@@ -6,7 +6,7 @@ import { EMPTY_ROOT } from "@spur/verifier/tlog/merkle";
 import { Bug, SpurError } from "../errors.ts";
 import type { LogState } from "../log/plan.ts";
 import {
-  checkpointMemory, holdAgainst, lastHour, NOTHING_RECOVERED, readEdge, refuseNewerFiles, type Memory, type StoredLog,
+  checkpointMemory, holdAgainst, lastEntry, NOTHING_RECOVERED, readEdge, refuseNewerFiles, type Memory, type StoredLog,
 } from "../log/recover.ts"; // prettier-ignore
 import { readSeen } from "../log/seen.ts";
 import { createSigningKey, readSigningKey, type SigningKey } from "../log/signing-key.ts";
@@ -17,7 +17,9 @@ import { sqliteLogStore, type LogStore } from "../storage/log-store.ts";
 import { sqliteVaultStore, type VaultStore } from "../storage/vault-store.ts";
 import { Keyring } from "../vault/keyring.ts";
 import { createRoot, destroyRoot, readRoot, rootIds } from "../vault/root-key.ts";
-import type { CoreOptions } from "./types.ts";
+import { closedBy } from "./closed.ts";
+import { RECEIPTS_KEY, ReceiptsKeys } from "./receipts-keys.ts";
+import type { Closed, CoreOptions } from "./types.ts";
 
 /** What a start holds, to be let go if it fails. */
 export interface Held {
@@ -36,7 +38,7 @@ export interface Checked {
   readonly log: LogStore;
   readonly vault: VaultStore;
   readonly logKey: SigningKey;
-  readonly receiptsKey: SigningKey;
+  readonly receiptsKeys: ReceiptsKeys;
   readonly keyring: Keyring;
   readonly state: LogState;
   /** Entries behind the last full bundle. */
@@ -48,6 +50,7 @@ export interface Checked {
   /** Size that the keys folder remembers. */
   readonly seen: number;
   readonly created: boolean;
+  readonly closed: Closed | undefined;
 }
 
 /**
@@ -112,7 +115,7 @@ async function check(
   if (seen !== undefined && seen.size > head.size)
     await holdAgainst([{ where: "the keys folder", ...seen }], folder, NOTHING_RECOVERED, stored);
   const logKey = readSigningKey(options.keys, "log.key", origin);
-  const receiptsKey = readSigningKey(options.keys, "receipts.key", `${origin}/receipts`);
+  const receiptsKeys = new ReceiptsKeys(options.keys, origin, log.indexOf);
   const keyring = Keyring.open(vault, readRoot(options.keys, text(vault, "root_id")));
   keyring.checkShardOf(vault.nextSerial());
   const recovered = readEdge(folder, stored);
@@ -123,9 +126,11 @@ async function check(
   await holdAgainst(memories, folder, recovered, stored);
   refuseNewerFiles(folder, head.size);
   if (dataLock.instance === undefined) dataLock.setInstance(instance);
+  const last = lastEntry(folder, recovered, stored);
+  const at = last === undefined ? "" : (JSON.parse(Buffer.from(last).toString("utf8")) as { at: string }).at;
   return {
-    ...parts, logKey, receiptsKey, keyring,
-    state: { tree: recovered.tree, root: head.root, at: lastHour(folder, recovered, stored), registers: log.readRegisters() },
+    ...parts, logKey, receiptsKeys, keyring, closed: closedBy(last, logKey),
+    state: { tree: recovered.tree, root: head.root, at, registers: log.readRegisters() },
     tail: recovered.tail, done: recovered.rowsFrom, published: published?.size ?? 0, seen: seen?.size ?? 0,
   }; // prettier-ignore
 }
@@ -193,7 +198,7 @@ function create(
   const instance = randomBytes(16).toString("hex");
   const root = createRoot(options.keys);
   createSigningKey(options.keys, "log.key", options.origin);
-  createSigningKey(options.keys, "receipts.key", `${options.origin}/receipts`);
+  createSigningKey(options.keys, RECEIPTS_KEY, `${options.origin}/receipts`);
   for (const lock of locks) lock.setInstance(instance);
   log.write(() => {
     database.prepare("insert into head values (1, 0, ?)").run(EMPTY_ROOT);

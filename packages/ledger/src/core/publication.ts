@@ -19,14 +19,21 @@ import type { WitnessesState } from "../witness/witnesses.ts";
 import type { Cosigning, SignedHead } from "./cosigning.ts";
 import type { Handle } from "./handle.ts";
 import type { Checked } from "./open.ts";
+import type { ReceiptsKeys } from "./receipts-keys.ts";
 import type { CoreOptions } from "./types.ts";
+
+/** A receipt's note, and the key that signed it. */
+export interface SignedReceipt {
+  readonly note: string;
+  readonly vkey: string;
+}
 
 /** From what is committed to what the world sees: files, `seen`, signed checkpoints, receipts (formats §4, steps 5 and 6). */
 export class Publication {
   readonly #handle: Handle;
   readonly #log: LogStore;
   readonly #logKey: SigningKey;
-  readonly #receiptsKey: SigningKey;
+  readonly #receiptsKeys: ReceiptsKeys;
   readonly #keys: string;
   readonly #folder: string;
   readonly #now: () => number;
@@ -52,7 +59,7 @@ export class Publication {
     this.#handle = handle;
     this.#log = checked.log;
     this.#logKey = checked.logKey;
-    this.#receiptsKey = checked.receiptsKey;
+    this.#receiptsKeys = checked.receiptsKeys;
     this.#keys = options.keys;
     this.#folder = join(options.data, "log");
     this.#now = options.now;
@@ -238,11 +245,13 @@ export class Publication {
     this.#seen = size;
   }
 
-  /** Signs a receipt, after `seen` covers every entry committed so far. */
-  signReceipts(texts: readonly string[]): string[] {
+  /** Signs receipts, after `seen` covers every entry committed so far: each with the key that the log vouches for at its index. */
+  signReceipts(texts: readonly string[]): SignedReceipt[] {
     this.advanceSeen();
-    const { name, keyId } = this.#receiptsKey;
-    return texts.map((one) => formatNote(one, [{ name, keyId, signature: this.#receiptsKey.sign(utf8(one)) }]));
+    return texts.map((text) => {
+      const { name, keyId, vkey, sign } = this.#receiptsKeys.at(Number(text.split("\n", 4)[3]));
+      return { note: formatNote(text, [{ name, keyId, signature: sign(utf8(text)) }]), vkey };
+    });
   }
 
   /** The partial tiles of the published size: written again where they are missing, `log/tile-differs` where they hold other bytes. */

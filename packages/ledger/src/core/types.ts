@@ -60,6 +60,9 @@ export interface CoreOptions {
   readonly witnessing?: { readonly outside?: Partial<Surroundings>; readonly limits?: Partial<Limits> };
 }
 
+/** How a log took back its own key; the entry that says so is its last. */
+export type Closed = "retired" | "compromised";
+
 export interface CoreInfo {
   readonly origin: string;
   readonly vkey: string;
@@ -67,6 +70,8 @@ export interface CoreInfo {
   readonly logPublicKey: Uint8Array;
   readonly receiptsPublicKey: Uint8Array;
   readonly created: boolean;
+  /** Present where nothing can be added to the log any more. */
+  readonly closed?: Closed;
 }
 
 /** A payload as the vault gives it out to be opened. */

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { formatBundlePath, formatTilePath, parseBundle, parseHashTile, type Tile } from "@spur/verifier/tlog/tile";
 import { TILE_WIDTH } from "./constants.ts";
@@ -18,6 +19,37 @@ export function readFullTile(folder: string, level: number, index: number): Uint
 /** The entries of a full bundle. */
 export function readFullBundle(folder: string, index: number): Uint8Array[] {
   return parseBundle(readFileSync(join(folder, formatBundlePath({ index, width: TILE_WIDTH }))), TILE_WIDTH);
+}
+
+/** A part of a file, and how long the whole file is, in bytes. */
+export interface Piece {
+  readonly bytes: Buffer;
+  readonly size: number;
+}
+
+/**
+ * Up to `most` bytes of a file from `from` on, without blocking the thread; undefined where there is no such file. It is closed again
+ * before this resolves: who reads slowly keeps no file open. Files of the log never change, so pieces of two readings fit together.
+ */
+export async function readPiece(path: string, from: number, most: number): Promise<Piece | undefined> {
+  const file = await open(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT" || error.code === "ENOTDIR") return undefined;
+    throw error;
+  });
+  if (file === undefined) return undefined;
+  try {
+    const { size } = await file.stat();
+    const bytes = Buffer.allocUnsafeSlow(Math.max(0, Math.min(most, size - from)));
+    let at = 0;
+    while (at < bytes.length) {
+      const { bytesRead } = await file.read(bytes, at, bytes.length - at, from + at);
+      if (bytesRead === 0) break;
+      at += bytesRead;
+    }
+    return { bytes: bytes.subarray(0, at), size };
+  } finally {
+    await file.close();
+  }
 }
 
 function readOr(path: string): Buffer | undefined {

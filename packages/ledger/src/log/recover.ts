@@ -212,15 +212,15 @@ export function refuseNewerFiles(folder: string, size: number): void {
   });
 }
 
-/** The hour of the last entry; "" for an empty log. The entry has been held against the head before. */
-export function lastHour(folder: string, { tail, rowsFrom }: Recovered, log: StoredLog): string {
-  if (log.size === 0) return "";
-  const last =
+/** The last entry; undefined for an empty log. It has been held against the head before. */
+export function lastEntry(folder: string, { tail, rowsFrom }: Recovered, log: StoredLog): Uint8Array | undefined {
+  if (log.size === 0) return undefined;
+  return (
     tail.at(-1) ??
     (rowsFrom < log.size
       ? log.rows(log.size - 1, 1)[0]?.bytes
-      : readFullBundle(folder, log.size / TILE_WIDTH - 1).at(-1));
-  return (JSON.parse(Buffer.from(last as Uint8Array).toString("utf8")) as { at: string }).at;
+      : readFullBundle(folder, log.size / TILE_WIDTH - 1).at(-1))
+  );
 }
 
 /** What the published checkpoint remembers; throws `log/damaged` if it is not ours or not whole. */

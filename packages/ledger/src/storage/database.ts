@@ -1,6 +1,8 @@
+import { closeSync, fsyncSync, openSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { EMPTY_ROOT, type Root } from "@spur/verifier/tlog/merkle";
 import { SpurError } from "../errors.ts";
+import { readIfThere, writeAll } from "./durable-file.ts";
 import { REC_TABLES } from "./rec-index.ts";
 import { upgrade } from "./upgrade.ts";
 
@@ -31,6 +33,7 @@ create table access_keys (id text primary key, hash blob not null unique, scopes
  * `synchronous = full` in WAL mode: a commit has returned only after fsync of the log.
  */
 export function openDatabase(path: string): DatabaseSync {
+  writeAgain(`${path}-wal`);
   const database = new DatabaseSync(path);
   database.exec(`pragma page_size = 8192; pragma journal_mode = wal; pragma synchronous = full; pragma secure_delete = on;
     pragma wal_autocheckpoint = 2000; pragma foreign_keys = off; pragma temp_store = memory; pragma cache_size = -16384;
@@ -53,6 +56,23 @@ export function openDatabase(path: string): DatabaseSync {
     throw error;
   }
   return database;
+}
+
+/**
+ * What an earlier process committed may lie in a write-ahead log whose sync failed: the system takes such bytes for clean and never writes
+ * them. They are written again, the same ones, before any of them goes into the database: else a power loss there could leave it half done
+ * with nothing to mend it by.
+ */
+function writeAgain(path: string): void {
+  const bytes = readIfThere(path);
+  if (bytes === undefined || bytes.length === 0) return;
+  const fd = openSync(path, "r+");
+  try {
+    writeAll(fd, bytes);
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** The head, read without a write: not even the journal mode of a copy is touched. */

@@ -56,11 +56,48 @@ export function writeAll(fd: number, bytes: Uint8Array): void {
   }
 }
 
-/** Makes a folder and every missing parent, each synced into its own parent. */
+/** Folders whose names this thread has synced, each with all above it. */
+const named = new Set<string>();
+const MAX_NAMED = 4096;
+
+/**
+ * Makes a folder and every missing parent; the names of all of them are durable when it returns. Also of those that are there: an earlier
+ * process, or another caller, may have made them and not come to the sync.
+ */
 export function makeFolder(folder: string, mode = 0o755): void {
-  const first = mkdirSync(folder, { recursive: true, mode });
-  if (first === undefined) return;
-  for (let at = folder; at.length >= first.length; at = dirname(at)) syncFolder(dirname(at));
+  const made = mkdirSync(folder, { recursive: true, mode });
+  const unnamed = unnamedOf(folder, made);
+  for (const at of unnamed) {
+    try {
+      syncFolder(dirname(at));
+    } catch (error) {
+      passOver(error, at, made);
+    }
+  }
+  remember(unnamed);
+}
+
+/** From the folder upwards, as far as names may not be durable. `made`: the uppermost that was just made. */
+function unnamedOf(folder: string, made: string | undefined): string[] {
+  const unnamed: string[] = [];
+  for (let at = folder; at !== dirname(at); at = dirname(at)) {
+    if (!isNew(at, made) && named.has(at)) break;
+    unnamed.push(at);
+  }
+  return unnamed;
+}
+
+const isNew = (at: string, made: string | undefined): boolean => made !== undefined && at.length >= made.length;
+
+/** A folder in which nobody like us could have made anything is somebody else's: its names are as old as they are durable. */
+function passOver(error: unknown, at: string, made: string | undefined): void {
+  const refused = ["EACCES", "EPERM", "EROFS", "EINVAL"].includes((error as NodeJS.ErrnoException).code ?? "");
+  if (!refused || isNew(at, made)) throw error;
+}
+
+function remember(folders: readonly string[]): void {
+  if (named.size > MAX_NAMED) named.clear();
+  for (const folder of folders) named.add(folder);
 }
 
 /** Like {@link writeDurable} for many files at once, off the thread that commits: each folder is synced once. Rejects when all have ended. */
@@ -88,13 +125,22 @@ export async function writeManyDurable(files: readonly { path: string; bytes: Ui
 /** Syncs files that are there, and the folders that name them: a crash or an error may have come between their rename and that sync. */
 export async function syncManyDurable(paths: readonly string[]): Promise<void> {
   for (const path of paths) await syncFolderAsync(path);
-  for (const folder of new Set(paths.map((path) => dirname(path)))) await syncFolderAsync(folder);
+  for (const folder of new Set(paths.map((path) => dirname(path)))) {
+    await syncFolderAsync(folder);
+    await makeFolderAsync(folder);
+  }
 }
 
+/** {@link makeFolder}, off the thread. */
 async function makeFolderAsync(folder: string): Promise<void> {
-  const first = await mkdir(folder, { recursive: true });
-  if (first === undefined) return;
-  for (let at = folder; at.length >= first.length; at = dirname(at)) await syncFolderAsync(dirname(at));
+  const made = await mkdir(folder, { recursive: true });
+  const unnamed = unnamedOf(folder, made);
+  for (const at of unnamed) {
+    await syncFolderAsync(dirname(at)).catch((error: unknown) => {
+      passOver(error, at, made);
+    });
+  }
+  remember(unnamed);
 }
 
 async function syncFolderAsync(folder: string): Promise<void> {

@@ -1,7 +1,8 @@
 import type { DatabaseSync } from "node:sqlite";
 import { Bug } from "../errors.ts";
 import { keyedHash } from "./rec-hash.ts";
-import { RecRuns, SHAPE } from "./rec-runs.ts";
+import { RecRuns } from "./rec-runs.ts";
+import { SHAPE, wordsOf } from "./rec-shape.ts";
 import { RecTail } from "./rec-tail.ts";
 
 const REC_BYTES = 16;
@@ -21,7 +22,7 @@ export interface Indexed {
 
 /**
  * Ids in the order of the log, by the index of a row's last one; their hashes on pages; for each level of runs, its pages that went into
- * the next. `randomblob` is the operating system's randomness.
+ * the next. The secret comes from SQLite, which takes its randomness from the operating system.
  */
 export const REC_TABLES = `
 create table rec_ids (last integer primary key, ids blob not null);
@@ -69,7 +70,7 @@ export function sqliteRecIndex(database: DatabaseSync, shape = SHAPE) {
     if (tail.room > 0) return;
     while (full !== undefined) writePages(full);
     full = tail;
-    tail = new RecTail(full.first + full.count, shape);
+    tail = new RecTail(full.next, shape);
   }
 
   function writePages(oldest: RecTail): void {
@@ -91,7 +92,7 @@ export function sqliteRecIndex(database: DatabaseSync, shape = SHAPE) {
   function addSome(entries: readonly Indexed[], first: number): void {
     const ids = Buffer.from(entries.map(({ rec }) => rec).join(""), "hex");
     if (ids.length !== REC_BYTES * entries.length) throw new Bug("a rec is not 16 bytes");
-    if (first !== tail.first + tail.count) throw new Bug(`the index of ids goes to ${tail.first + tail.count}`);
+    if (first !== tail.next) throw new Bug(`the index of ids goes to ${tail.next}`);
     const after = first + entries.length;
     insertIds.run(after - 1, ids);
     const words = wordsOf(ids);
@@ -136,9 +137,4 @@ export function sqliteRecIndex(database: DatabaseSync, shape = SHAPE) {
       }
     },
   };
-}
-
-/** Little-endian, as the machines are that this runs on. */
-function wordsOf(ids: Uint8Array): Uint32Array {
-  return new Uint32Array(ids.buffer, ids.byteOffset, ids.length / 4);
 }

@@ -4,7 +4,7 @@ import { SpurError } from "../errors.ts";
 import { syncFolder } from "../storage/durable-file.ts";
 import type { VaultStore } from "../storage/vault-store.ts";
 import type { Keyring } from "./keyring.ts";
-import { createRoot, destroyRoot } from "./root-key.ts";
+import { createRoot, destroyRoot, rootIds } from "./root-key.ts";
 
 export interface DestroyDeps {
   readonly store: VaultStore;
@@ -55,7 +55,7 @@ export function finishDestruction(deps: DestroyDeps, targets: readonly { idx: nu
     }
   }
   for (const folder of folders) syncFolder(folder);
-  for (const id of store.retiredRoots()) destroyRoot(deps.keysFolder, id);
+  destroyOtherRoots(deps);
   deps.transaction(() => {
     for (const id of store.retiredRoots()) store.forgetRetiredRoot(id);
     for (const { idx } of targets) {
@@ -63,6 +63,16 @@ export function finishDestruction(deps: DestroyDeps, targets: readonly { idx: nu
       if (payload !== undefined) store.forgetFiles(payload.serial);
     }
   });
+}
+
+/**
+ * Of all root keys only the one in use stays: what a copy of the data folder may hold under any other one can be read no more. Besides
+ * retired ones there are those that a destruction made before it ended without its transaction, and those of a folder that was given up.
+ */
+function destroyOtherRoots({ store, keyring, keysFolder }: DestroyDeps): void {
+  const others = new Set([...store.retiredRoots(), ...rootIds(keysFolder)]);
+  others.delete(keyring.rootId);
+  for (const id of others) destroyRoot(keysFolder, id);
 }
 
 /** The files of a payload, relative to the data folder. */

@@ -21,6 +21,8 @@ export const TYPES = ["", "dsse", ...PREDICATES.keys()];
 const TYPE_NUMBERS = new Map(TYPES.map((type, i) => [type, i]));
 /** A closing can list no more, beside its own; names of a log's own making could be without end, and closings compare them all. */
 const MAX_REGISTERS = 257;
+/** Types whose predicate the fold reads itself, as it does entry 0's. */
+const READ_WHOLE = new Set(["spur:registers/v1", "spur:removal/v1", "spur:key/v1", "spur:alert/v1"]);
 
 export interface AuditResult {
   readonly origin: string;
@@ -46,10 +48,22 @@ export interface AuditResult {
   }[];
 }
 
+/** All that the fold looks at in an entry of which `isPlain` holds. */
+export type Plain = Pick<Entry, "rec" | "reg" | "seq" | "prev" | "at" | "evidence" | "predicateType" | "references">;
+
+/** True unless the fold needs the predicate too. */
+export function isPlain(index: number, { predicateType = "dsse" }: Pick<Entry, "predicateType">): boolean {
+  return index > 0 && !READ_WHOLE.has(predicateType);
+}
+
 /** Checks a whole log, entry by entry from 0, in memory that grows by some 80 bytes an entry. Pure: the caller fetches. */
 export interface Audit {
   /** The next entry. `leaf` saves hashing it again where the caller has. Never throws for what an entry holds. */
   add(index: number, bytes: Uint8Array, leaf?: LeafHash): void;
+  /** The next `width` (1, 2, 4 …) entries at once, by the hash of their subtree: `index` is a multiple of `width`. Then `read` each. */
+  take(index: number, hash: Uint8Array, width?: number): void;
+  /** What stands in an entry that was taken: its bytes, or what `parseEntry` has made of them where that is plain. Never throws for it. */
+  read(index: number, entry: Uint8Array | Plain): void;
   /** The next entry where the log serves its leaf hash, but not its bytes. */
   withheld(index: number, leaf: LeafHash): void;
   /** Holds what was added against a checkpoint; `signer` says what the caller found of its signature. Call once, last. */
@@ -86,26 +100,30 @@ export function createAudit(origin: string, state = createAuditState()): Audit {
     if (before < TOLD) findings.fail(check, code, values);
   };
 
-  function take(index: number, leaf: LeafHash): void {
-    if (index !== counts.next) throw new Bug(`entry ${index} where ${counts.next} is next`);
-    counts.next++;
+  function take(index: number, hash: Uint8Array, width = 1): void {
+    if (index !== counts.next || index % width !== 0) throw new Bug(`entry ${index} where ${counts.next} is next`);
+    counts.next += width;
     // RFC 9162 §2.1.1, from left to right: two subtrees of one size become one.
-    let hash: Uint8Array = leaf;
-    for (let n = index; n % 2 === 1; n = (n - 1) / 2) hash = nodeHash(subtrees.pop() ?? EMPTY_ROOT, hash);
+    for (let n = index / width; n % 2 === 1; n = (n - 1) / 2) hash = nodeHash(subtrees.pop() ?? EMPTY_ROOT, hash);
     subtrees.push(hash);
   }
 
   function add(index: number, bytes: Uint8Array, leaf: LeafHash = leafHash(bytes)): void {
     take(index, leaf);
+    read(index, bytes);
+  }
+
+  function read(index: number, entry: Uint8Array | Plain): void {
     try {
-      read(index, bytes);
+      if (entry instanceof Uint8Array) parse(index, entry);
+      else judge(index, entry);
     } catch (error) {
       if (!(error instanceof VerifyError)) throw error;
       fail("entry", "entry/refuted", { index, error: error.code, detail: error.detail });
     }
   }
 
-  function read(index: number, bytes: Uint8Array): void {
+  function parse(index: number, bytes: Uint8Array): void {
     let entry: Entry;
     try {
       entry = parseEntry(bytes);
@@ -116,12 +134,21 @@ export function createAudit(origin: string, state = createAuditState()): Audit {
       else number(index, parseOuter(bytes));
       return;
     }
+    judge(index, entry);
+    if (!isPlain(index, entry)) checkPredicate(index, entry);
+  }
+
+  function judge(index: number, entry: Plain): void {
     number(index, entry);
-    check(index, entry);
+    while (index >= state.types.length) state.types = concatBytes(state.types, new Uint8Array(state.types.length));
+    state.types[index] = TYPE_NUMBERS.get(entry.predicateType ?? "dsse") ?? 0;
+    for (const { role, target } of entry.references) checkReference(index, entry, role, target);
   }
 
   /** The operator's word: record id, place in its register, hour. */
-  function number(index: number, outer: Outer): void {
+  function number(index: number, outer: Omit<Outer, "retention">): void {
+    const refute = (detail: string): void =>
+      fail("register", "register/refuted", { register: outer.reg, index, detail });
     const other = recs.add(outer.rec, index);
     if (other !== undefined) fail("entry", "entry/twice", { index, other, rec: outer.rec });
 
@@ -131,17 +158,10 @@ export function createAudit(origin: string, state = createAuditState()): Audit {
     // Numbers that entries which can't be read may have taken, each of them one. Their own predecessor is such an entry then.
     const bridged = gap > 0 && counts.bridged + gap <= opaque.size && prev > last.index && opaque.has(prev);
     if (bridged) counts.bridged += gap;
-    else if (gap !== 0 || prev !== last.index) {
-      const detail = `number ${outer.seq} with predecessor ${prev}, after number ${last.seq} at ${last.index}`;
-      fail("register", "register/refuted", { register: outer.reg, index, detail });
-    }
+    else if (gap !== 0 || prev !== last.index)
+      refute(`number ${outer.seq} with predecessor ${prev}, after number ${last.seq} at ${last.index}`);
     if (registers.has(outer.reg) || registers.size < MAX_REGISTERS) registers.set(outer.reg, { seq: outer.seq, index });
-    else
-      fail("register", "register/refuted", {
-        register: outer.reg,
-        index,
-        detail: "more registers than a closing holds",
-      });
+    else refute("more registers than a closing holds");
 
     if (outer.evidence === "imported") return; // the hour of what is imported is history's
     const ms = hourMs(outer.at);
@@ -149,12 +169,9 @@ export function createAudit(origin: string, state = createAuditState()): Audit {
     if (ms > state.latest.ms) state.latest = { ms, at: outer.at };
   }
 
-  /** What the entry says. */
-  function check(index: number, entry: Entry): void {
-    const { predicateType: type = "dsse", predicate } = entry;
-    while (index >= state.types.length) state.types = concatBytes(state.types, new Uint8Array(state.types.length));
-    state.types[index] = TYPE_NUMBERS.get(type) ?? 0;
-    for (const { role, target } of entry.references) checkReference(index, entry, role, target);
+  /** What the entry says of the log itself. */
+  function checkPredicate(index: number, entry: Entry): void {
+    const { predicateType: type, predicate } = entry;
     if (index === 0 && (type !== "spur:key/v1" || predicate["purpose"] !== "log")) {
       fail("entry", "entry/refuted", { index, error: "audit/first-entry", detail: "entry 0 is the log's own key" });
     }
@@ -169,31 +186,22 @@ export function createAudit(origin: string, state = createAuditState()): Audit {
     }
   }
 
-  function checkReference(index: number, entry: Entry, role: string, target: Reference): void {
+  function checkReference(index: number, entry: Plain, role: string, target: Reference): void {
     counts.references++;
     if (opaque.has(target.index)) return;
     // An entry of an unknown kind has a record id all the same; type 0 is judged no further.
     const there = recs.get(target.rec) === target.index;
     const type = TYPES[state.types[target.index] ?? 0] ?? "";
-    const error = there
-      ? type === ""
-        ? wrong(entry, index, role, target, undefined)
-        : wrong(entry, index, role, target, { entry: { predicateType: type } })
-      : "reference/rec";
+    const known = type === "" ? undefined : { entry: { predicateType: type } };
+    const error = there ? wrong(entry, index, role, target, known) : "reference/rec";
     if (error !== undefined) fail("reference", "reference/refuted", { index, role, target: target.index, error });
   }
 
   function checkClosing(index: number, predicate: JsonObject): void {
     counts.closings++;
-    const said = predicate["last"] as readonly {
-      readonly name: string;
-      readonly seq: number;
-      readonly index: number;
-    }[];
+    const said = predicate["last"] as readonly Readonly<{ name: string; seq: number; index: number }>[];
     const wanted = new Map([...registers].filter(([name]) => name !== "registers"));
-    const refute = (detail: string) => {
-      fail("closing", "closing/refuted", { index, detail });
-    };
+    const refute = (detail: string): void => fail("closing", "closing/refuted", { index, detail });
     if (predicate["size"] !== index) refute("it closes another size than its own index");
     for (const one of said) {
       const last = wanted.get(one.name);
@@ -287,5 +295,5 @@ export function createAudit(origin: string, state = createAuditState()): Audit {
     };
   };
 
-  return { add, withheld, finish };
+  return { add, take, read, withheld, finish };
 }
