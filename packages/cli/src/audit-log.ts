@@ -71,10 +71,13 @@ export async function auditLog(
   const log = await openLog(io, place, { timeoutMs });
   const noteText = await log.checkpoint();
   const { origin, size, root } = parseCheckpoint(parseNote(noteText).text);
-  const signers = checkSigners(noteText, trust);
+  const signers = checkSigners(noteText, trust, place);
   const seen = await readSeen(io, origin);
 
-  const audit = createAudit(origin, createAuditState(createRecTable(crypto.getRandomValues(new Uint32Array(SEEDS)))));
+  const audit = createAudit(
+    origin,
+    createAuditState(createRecTable(crypto.getRandomValues(new Uint32Array(SEEDS)), size)),
+  );
   const tree = createTreeCheck((tile) => log.tile(tile), seen === undefined ? [] : [seen.checkpoint.size]);
   const reading = { log, size, watched: seen?.checkpoint.size, threads };
   const stopped = await readAll(reading, audit, tree, progress);

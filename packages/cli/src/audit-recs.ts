@@ -7,19 +7,24 @@ export const SEEDS = 2 * UNITS;
 /** A slot holds index + 1 in 32 bits. */
 const MAX_INDEX = 2 ** 32 - 2;
 
+/** Memory is made ready for no more. */
+const MAX_EXPECTED = 2 ** 22;
+
 /** Value of a hex digit by its character code. */
 const DIGITS = new Uint8Array(128).map((_, code) => Math.max(0, "0123456789abcdef".indexOf(String.fromCharCode(code))));
 
 /**
  * Record ids of a whole log in some 28 bytes each, a third of what a Map takes, and faster. `random`: `SEEDS` numbers that nobody could
  * know when the log was written, or its ids could be chosen to meet in one slot: the hash is multilinear and universal (16 bits of each of
- * two sums of 16-bit units), so two ids meet by chance alone.
+ * two sums of 16-bit units), so two ids meet by chance alone. `expected`: how many ids there
+ * may be, so that it need not grow for them; no promise, since it is the log that says so.
  */
-export function createRecTable(random: Uint32Array): RecIndex {
+export function createRecTable(random: Uint32Array, expected = 0): RecIndex {
+  const room = 2 ** Math.ceil(Math.log2(Math.min(Math.max(expected, 512), MAX_EXPECTED)));
   /** Open addressing: 0 is free, else index + 1. */
-  let slots = new Uint32Array(1024);
+  let slots = new Uint32Array(2 * room);
   /** By index, so that what follows in the log follows in memory. */
-  let recs = new Uint32Array(WORDS * 512);
+  let recs = new Uint32Array(WORDS * room);
   let used = 0;
   const rec = new Uint32Array(WORDS);
 

@@ -73,8 +73,12 @@ async function readRun<T>(
 
 type Files = [entries: readonly Uint8Array[] | undefined, served: Uint8Array];
 
-function filesOf(log: LogReader, { index, width }: Wanted): Promise<Files> {
-  return Promise.all([log.bundle({ index, width }), log.tile({ level: 0, index, width })]);
+/** Both at a time; where both fail, it is the bundle that is told of, whichever was sooner. */
+async function filesOf(log: LogReader, { index, width }: Wanted): Promise<Files> {
+  const bundle = log.bundle({ index, width });
+  const tile = log.tile({ level: 0, index, width });
+  tile.catch(() => {});
+  return [await bundle, await tile];
 }
 
 /** Main thread -> worker. */

@@ -162,16 +162,23 @@ function problemOf(answer: Answer, url: string, hadKey: boolean): CliError {
         ? `${title}: ${given}`
         : given;
   // The ledger advises whoever speaks HTTP; what to type here we know better where it is about keys.
-  const hint = keyHint(answer.status, detail, hadKey) ?? said("hint") ?? HINTS[answer.status];
+  const hint =
+    keyHint(answer.status, detail, hadKey) ?? said("hint") ?? goneHint(answer.status, given) ?? HINTS[answer.status];
   return new CliError(code, detail, hint === undefined ? {} : { hint });
 }
 
 const HINTS: { readonly [status: number]: string } = {
   404: "it does not exist, or is not yours to see",
-  410: "its content was removed; the trace says on what ground: npx spur trace REF",
   429: "try again in a moment",
   503: "try again in a moment",
 };
+
+/** The detail names the record whose content is gone. */
+function goneHint(status: number, rec: string | undefined): string | undefined {
+  if (status !== 410) return undefined;
+  const trace = rec !== undefined && /^[0-9a-f]{32}$/.test(rec) ? `: ${typed("trace", rec)}` : "";
+  return `its content is gone; the trace says on what ground${trace}`;
+}
 
 function keyHint(status: number, detail: string, hadKey: boolean): string | undefined {
   if (status === 401 && !hadKey) {

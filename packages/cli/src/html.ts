@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import type { Client } from "./client.ts";
 import { CliError } from "./errors.ts";
+import { typed } from "./text.ts";
 
 const PLACE = "<!--spur-evidence-->";
 const OPEN = `<script type="application/octet-stream" id="spur-evidence">`;
@@ -51,7 +52,7 @@ export function evidenceInHtml(html: string): Uint8Array {
       "cli/no-evidence",
       `the page holds ${found.length === 1 ? "no readable" : String(found.length)} evidence`,
       {
-        hint: "a page with evidence is written by: npx spur evidence REF --html",
+        hint: `a page with evidence is written by: ${typed("evidence", "last", "--html")}`,
       },
     );
   }

@@ -29,7 +29,7 @@ export interface Io {
 }
 
 /** The part of `process` that is used. */
-type Process = Pick<NodeJS.Process, "env" | "cwd" | "on"> & {
+type Process = Pick<NodeJS.Process, "env" | "cwd" | "on" | "ppid"> & {
   readonly stdin: Readable & { isTTY?: boolean };
   readonly stdout: NodeJS.WriteStream;
   readonly stderr: NodeJS.WriteStream;
@@ -54,8 +54,26 @@ export function processIo(process: Process): Io {
     untilStopped: () =>
       new Promise<void>((resolve) => {
         for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => resolve());
+        if (startedByNpm(process.env)) whenOrphaned(process, resolve);
       }),
   };
+}
+
+/** `npm start` and `npx spur …` put a shell between: what stops npm ends that shell, and nobody tells us. */
+function startedByNpm(env: Io["env"]): boolean {
+  return /^'?spur\b/.test(env["npm_lifecycle_script"] ?? "");
+}
+
+const ORPHAN_MS = 500;
+
+function whenOrphaned(process: Process, then: () => void): void {
+  const parent = process.ppid;
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(timer);
+    then();
+  }, ORPHAN_MS);
+  timer.unref();
 }
 
 async function askOn(input: Readable, output: NodeJS.WritableStream, question: string): Promise<string> {

@@ -1,7 +1,8 @@
 import type { Answer, CheckName, Coverage, Finding, Report, Verdict } from "@spur/verifier/evidence/report";
 import { ENGLISH } from "@spur/verifier/evidence/sentences";
 import type { Context } from "./context.ts";
-import { clean, cleanLine, many, print, type Style } from "./text.ts";
+import { clean, cleanLine, DEFAULT_URL, many, print, typed, type Style } from "./text.ts";
+import { isVkey } from "./trust-store.ts";
 
 /** Passed findings of one kind that are listed one by one; more are counted, unless everything is asked for. */
 const LISTED = 2;
@@ -99,10 +100,18 @@ export function printFindings({ io, style }: Shown, findings: readonly AnyFindin
         const more = rest.length === 1 ? "" : style.dim(` (and ${rest.length - 1} more like it)`);
         print(io, `  ${mark(style, "not-checked")} ${check}: ${cleanLine(first.sentence)}${more}`);
       }
-      for (const how of new Set(group.flatMap((finding) => finding.how ?? [])))
-        print(io, `      to check it: ${cleanLine(how)}`);
+      for (const how of new Set(group.flatMap(howOf))) print(io, `      to check it${cleanLine(how)}`);
     }
   }
+}
+
+/** The verifier knows no address: what can be typed here is made of what the finding tells. */
+function howOf({ how, values }: AnyFinding): readonly string[] {
+  const { key, index } = values;
+  if (how === "npx spur trust add URL" && typeof key === "string" && isVkey(key))
+    return [`, if this is the key that its owner publishes: ${typed("trust", "add", key)}`];
+  if (how === "npx spur evidence" && typeof index === "number") return [`: ${typed("evidence", String(index))}`];
+  return how === undefined ? [] : [`: ${how.replace(/ URL$/, ` ${DEFAULT_URL}`)}`];
 }
 
 function printAgreeing({ io, style }: Shown, title: string, findings: readonly AnyFinding[], all: boolean): void {

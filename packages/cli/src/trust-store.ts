@@ -7,6 +7,7 @@ import { parsePolicy } from "@spur/verifier/trust/policy";
 import { formatTrust, NO_TRUST, parseTrust, trustFromVkeys, type Trust } from "@spur/verifier/trust/trust";
 import { CliError } from "./errors.ts";
 import type { Io } from "./io.ts";
+import { DEFAULT_URL, typed } from "./text.ts";
 
 const MAX_TRUST = 1_048_576;
 
@@ -45,7 +46,7 @@ export async function loadTrust(io: Io, given: readonly string[] | undefined): P
       "cli/trust",
       `${name} is ${looksLikeKey ? "no whole key" : "no key, and no file of that name is there"}`,
       {
-        hint: "a key looks like example.com/log+1a2b3c4d+AZ…, and a file is made by: npx spur trust add URL",
+        hint: `a key looks like example.com/log+1a2b3c4d+AZ…, and a ledger's is added by: ${typed("trust", "add", DEFAULT_URL)}`,
       },
     );
   }
@@ -132,7 +133,7 @@ function parsedAs<T>(file: string, parse: () => T): T {
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new CliError("cli/trust", `${file} cannot be used: ${why}`, {
-      hint: "correct it, or make a new one with: npx spur trust add URL",
+      hint: `correct it, or move it away and begin a new one with: ${typed("trust", "add", DEFAULT_URL)}`,
       cause,
     });
   }

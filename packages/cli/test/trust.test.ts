@@ -54,7 +54,9 @@ describe("trust add", () => {
   it("adds nothing without a yes, and asks nobody who is not there", async () => {
     expect((await terminal.spur(`trust add ${url}`, { answer: "n" })).exit).toBe(2);
     expect((await terminal.spur(`trust add ${url}`)).err).toContain("say --yes");
-    expect((await terminal.spur("trust list")).out).toBe("You trust nobody yet. To begin:\n  npx spur trust add URL\n");
+    expect((await terminal.spur("trust list")).out).toBe(
+      "You trust nobody yet. To begin:\n  npx spur trust add http://127.0.0.1:7787\n",
+    );
   });
   it("takes a key as it is typed, and a second time changes nothing", async () => {
     expect((await terminal.spur(`trust add ${VKEY}`)).exit).toBe(0);

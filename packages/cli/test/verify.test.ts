@@ -54,7 +54,9 @@ describe("a good file", () => {
     expect(exit).toBe(2);
     expect(out).toMatch(/^\? NOT CHECKED {2}This file is consistent with itself; its signer is unknown to you/);
     expect(out).toContain("\nConsistent with itself, whoever signed it\n");
-    expect(out).toContain("      to check it: npx spur trust add URL\n");
+    expect(out).toContain(
+      `      to check it, if this is the key that its owner publishes: npx spur trust add ${log.key.vkey}\n`,
+    );
     expect(out).not.toContain("✓");
   });
   it("is no better under a key of another log, or of the same name", async () => {

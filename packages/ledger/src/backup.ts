@@ -39,7 +39,7 @@ export async function backup({ data, to }: { data: string; to: string }): Promis
   try {
     lock = lockFolder(data);
   } catch (cause) {
-    throw new SpurError("backup/running", `a ledger runs on ${data}`, { status: 409, hint: "Ask it: npx spur backup --url http://127.0.0.1:7787 --to FOLDER (needs its operator key).", cause }); // prettier-ignore
+    throw new SpurError("backup/running", `a ledger runs on ${data}`, { status: 409, hint: "Ask it: npx spur backup --url http://127.0.0.1:7787 --to ./spur-backup (needs its operator key).", cause }); // prettier-ignore
   }
   try {
     await emptyFolder(to);

@@ -37,7 +37,7 @@ export const claimsOf = (stdout: string): Claim[] =>
 
 export const ORIGIN = "power.invalid/log";
 
-const HEAD = new RegExp(`${ORIGIN.replaceAll(".", "\\.")}\n(\\d+)\n([A-Za-z0-9+/=]{44})\n`);
+const HEAD = /(?:^|\n)\S+\/log\n(\d+)\n([A-Za-z0-9+/=]{44})\n/;
 
 /** The head in a note, a request to a witness, or any other bytes that leave. */
 export function headIn(bytes: Buffer): Head | undefined {

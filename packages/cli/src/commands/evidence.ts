@@ -3,8 +3,10 @@ import { basename, resolve } from "node:path";
 import type { Command } from "commander";
 import { utf8 } from "@spur/verifier/bytes";
 import { parseEvidence } from "@spur/verifier/evidence/format";
+import { verifyEvidence } from "@spur/verifier/evidence/verify";
 import { parseOuter } from "@spur/verifier/statement/entry";
 import { formatTlogProof } from "@spur/verifier/tlog/proof";
+import { NO_TRUST } from "@spur/verifier/trust/trust";
 import { openClient, type Client, type ServerOptions } from "../client.ts";
 import { withExamples, withJson, withServer, type Context } from "../context.ts";
 import { CliError } from "../errors.ts";
@@ -64,7 +66,7 @@ export function addEvidence(program: Command, context: Context): void {
     const evidence = await fetchEvidence(client, rec, options);
     const page = options.html ? await findVerifierPage(client) : undefined;
     const bytes = asProof ? asTlogProof(evidence, rec) : page ? embedEvidence(page.html, evidence) : evidence;
-    await write(context, rec, bytes, options, page?.from);
+    await write(context, rec, bytes, evidence, options, page?.from);
     context.finish(0);
   });
 }
@@ -96,10 +98,16 @@ function asTlogProof(evidence: Uint8Array, rec: string): Uint8Array {
   return utf8(formatTlogProof({ extra: shown.entry, index: shown.index, hashes: shown.proof, checkpoint }));
 }
 
+/** What the file was made to answer is not in it, whoever signed. */
+function answersNothing(evidence: Uint8Array): boolean {
+  return verifyEvidence(evidence, NO_TRUST).answers[0]?.state === "not-recorded";
+}
+
 async function write(
   { io }: Context,
   rec: string,
   bytes: Uint8Array,
+  evidence: Uint8Array,
   options: Options,
   pageFrom?: string,
 ): Promise<void> {
@@ -118,6 +126,13 @@ async function write(
     return;
   }
   print(io, `Wrote ${name} (${many(bytes.length, "byte")}).`);
+  if (options.format !== "tlog-proof" && answersNothing(evidence)) {
+    print(
+      io,
+      "No question is about a record of this kind by itself, so verifying ends with exit code 2: nothing is answered.",
+    );
+    print(io, "That it stands in the log is proven by:", `  ${typed("evidence", rec, "--format", "tlog-proof")}`);
+  }
   if (options.open !== undefined) print(io, "It shows content: whoever holds it can read that, also after a removal.");
   if (pageFrom !== undefined)
     print(io, `Open ${basename(name)} in any browser. The verifier in it came from ${pageFrom}.`);

@@ -7,7 +7,7 @@ import { baseUrl, headOf, openClient } from "../client.ts";
 import { withExamples, withJson, type Context } from "../context.ts";
 import { CliError } from "../errors.ts";
 import { confirms } from "../io.ts";
-import { cleanLine, print, printJson, typed } from "../text.ts";
+import { cleanLine, DEFAULT_URL, print, printJson, typed } from "../text.ts";
 import {
   isVkey,
   loadOwnTrust,
@@ -65,7 +65,8 @@ export function addTrust(program: Command, context: Context): void {
     else {
       for (const { use, key, url } of keysOf(own))
         print(io, `${use.padEnd(8)} ${cleanLine(formatVkey(key))}${url === undefined ? "" : `  ${cleanLine(url)}`}`);
-      if (keysOf(own).length === 0) print(io, "You trust nobody yet. To begin:", `  ${typed("trust", "add", "URL")}`);
+      if (keysOf(own).length === 0)
+        print(io, "You trust nobody yet. To begin:", `  ${typed("trust", "add", DEFAULT_URL)}`);
     }
     context.finish(0);
   });

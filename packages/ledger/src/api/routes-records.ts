@@ -7,6 +7,7 @@ import { formatReceiptFile } from "@spur/verifier/evidence/receipt";
 import { parseEntry } from "@spur/verifier/statement/entry";
 import { QUESTIONS, type Ask } from "@spur/verifier/evidence/report";
 import { SpurError } from "../errors.ts";
+import type { EntryRow } from "../projections/fold.ts";
 import { checked, json } from "./bodies.ts";
 import type { ApiContext } from "./context.ts";
 import { gatherEvidence, openingsOf } from "./gather.ts";
@@ -86,10 +87,7 @@ export function recordRoutes(app: FastifyInstance, context: ApiContext): void {
     async (request, reply) => {
       const { rec } = request.params;
       const row = await visibleRow(context, rec, request);
-      const ask = askOf(
-        single(request.query.ask) ??
-          (row.type === "spur:output/v1" ? "Q5" : row.type === "spur:training-run/v1" ? "Q8" : "lineage"),
-      );
+      const ask = askOf(single(request.query.ask) ?? (await askFor(context, row)));
       const names = (single(request.query.open) ?? "").split(",").filter((name) => name !== "");
       let opened: ReturnType<typeof openingsOf> = [];
       if (names.length > 0) {
@@ -196,6 +194,23 @@ function bounded(given: Repeated | undefined, otherwise: number, min: number, ma
 function askOf(given: string): Ask {
   if (given === "lineage" || QUESTIONS.some((one) => one === given)) return given as Ask;
   throw new SpurError("http/query", `ask is lineage or one of ${QUESTIONS.join(", ")}`, { status: 422 });
+}
+
+/** What a record of this type is for, where a question is about it; the lineage of all others. */
+const ASKS: { readonly [type: string]: Ask } = {
+  "spur:output/v1": "Q5",
+  "spur:decision/v1": "Q5",
+  "spur:training-run/v1": "Q8",
+  "spur:training-log/v1": "Q8",
+  "spur:checkpoint/v1": "Q8",
+  "spur:replay/v1": "Q8",
+};
+
+/** Of a removal, that of what was removed. */
+async function askFor({ projector }: ApiContext, { type, predicate }: EntryRow): Promise<Ask> {
+  if (type !== "spur:removal/v1") return ASKS[type] ?? "lineage";
+  const { target } = JSON.parse(predicate) as { target: { index: number } };
+  return ASKS[(await projector.query("byIndex", target.index))?.type ?? ""] ?? "lineage";
 }
 
 export const sha256Hex = (bytes: Uint8Array): string => toHex(createHash("sha256").update(bytes).digest());
