@@ -22,7 +22,7 @@ const forms = new Map<string, Form[]>();
 /** The largest number that a form lets through; safe, and all digits nine. */
 const LARGEST = 999_999_999_999_999;
 const NUMBER = "(?:0|[1-9][0-9]{0,14})";
-const REFERENCE = String.raw`\{"index":(${NUMBER}),"rec":"([0-9a-f]{32})"\}`;
+const REFERENCE = String.raw`\{"index":(${NUMBER}),"rec":"(${"[0-9a-f]".repeat(32)})"\}`;
 
 /**
  * The references in a predicate's text, one byte a character, that is canonical and has its shape; `needsRows`: it must say how many rows

@@ -1,14 +1,18 @@
 // Keys that the log takes back: what is written, what is refused afterwards, and what a stranger can still verify.
-import { cpSync, existsSync, readFileSync, readdirSync, renameSync } from "node:fs";
+import { cpSync, existsSync, readFileSync, readdirSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { toHex, utf8 } from "@spur/verifier/bytes";
 import { parseReceiptFile, verifyReceipt } from "@spur/verifier/evidence/receipt";
 import { verifyEvidence } from "@spur/verifier/evidence/verify";
 import { sha256 } from "@spur/verifier/hash";
+import { openNote, parseNote } from "@spur/verifier/note/note";
 import { parseVkey } from "@spur/verifier/note/vkey";
 import { parseEntry, type Entry } from "@spur/verifier/statement/entry";
 import { trustFromVkeys } from "@spur/verifier/trust/trust";
+import { listedLog } from "../../witness/src/log-list.ts";
+import { addLogs } from "../../witness/src/manage.ts";
+import { startWitness } from "../../witness/src/serve.ts";
 import { openTerminal } from "../../cli/test/terminal.ts";
 import { cleanUp, startTestLedger, type TestLedger } from "../../../test/support/ledger.ts";
 import { ask } from "../../../test/support/story.ts";
@@ -223,6 +227,32 @@ describe("the log's key", () => {
       "recover/same-origin",
     );
     expect(kinds(entriesIn(join(folder, "data"), spur.ledger.vkey)).at(-1)).not.toContain("log retired");
+  });
+
+  it("is published under the policy: without a quorum the log is closed and waits, and the next call publishes it", async () => {
+    const { folder, vkey } = oneAnswer();
+    const witness = { data: join(folder, "witness"), keys: join(folder, "witness-keys"), host: "127.0.0.1", name: "witness.test/w" }; // prettier-ignore
+    const rest = { now: () => Date.now(), onError: () => undefined };
+    const first = await startWitness({ ...witness, ...rest, port: 0 });
+    addLogs(witness.data, [listedLog(vkey, {})]);
+    const key = first.vkeys[0] ?? "";
+    writeFileSync(join(folder, "w.policy"), `witness w ${key} ${first.url}\nquorum w\n`);
+    const wanted = { ...place(folder), witnessPolicy: "w.policy" };
+    const seenBy = (): readonly string[] =>
+      openNote(parseNote(readFileSync(join(folder, "data/log/checkpoint"), "utf8")), [parseVkey(key)]).verified.map((one) => one.key.name); // prettier-ignore
+    const spur = await open(folder, { witnessPolicy: "w.policy" });
+    const { size } = await spur.ledger.publish();
+    await spur.ledger.close();
+    expect(seenBy()).toEqual([witness.name]);
+    await first.close();
+
+    // The head that was published has to be shown to the witnesses before anything is signed: nobody is there.
+    expect(await codeOf(() => retireLogKey(wanted))).toBe("log/no-quorum");
+    expect(auditFolder(join(folder, "data"), vkey).size).toBe(size);
+    const again = await startWitness({ ...witness, ...rest, port: Number(new URL(first.url).port) });
+    expect(await retireLogKey(wanted)).toMatchObject({ already: true, state: "retired", size: size + 2 });
+    expect([auditFolder(join(folder, "data"), vkey).size, seenBy()]).toEqual([size + 2, [witness.name]]);
+    await again.close();
   });
 
   it("one beside it of another name is not taken for the one that is asked for", async () => {

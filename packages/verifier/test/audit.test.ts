@@ -1,10 +1,11 @@
 import { createHash, randomBytes } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { utf8 } from "../src/bytes.ts";
-import { createAudit } from "../src/audit/fold.ts";
+import { createAudit, isPlain } from "../src/audit/fold.ts";
 import { createRecIndex } from "../src/audit/rec-index.ts";
 import { useSha256 } from "../src/hash.ts";
 import { canonicalBytes } from "../src/statement/canonical.ts";
+import { parseEntry } from "../src/statement/entry.ts";
 import { leafHash, rootOf } from "../src/tlog/merkle.ts";
 import { digest, makeStory, type Loose } from "./make-log.ts";
 
@@ -51,6 +52,27 @@ describe("a whole log", () => {
       const root = rootOf(log.entries.slice(0, size).map((entry) => entry.leaf));
       expect(one.finish(size, { root, signer: "trusted" }), String(size)).toMatchObject({ root, exit: 0 });
     }
+  });
+
+  it("says the same of entries that were hashed and parsed before, subtree by subtree", () => {
+    const { log } = makeStory();
+    while (log.entries.length < 70) log.add({ type: "spur:policy/v1", predicate: { kind: "output", version: 1 } });
+    const one = createAudit(log.origin);
+    for (let at = 0, width = 8; at < 70; at += width) {
+      if (at + width > 70) width = 1;
+      const some = log.entries.slice(at, at + width);
+      one.take(at, rootOf(some.map(({ leaf }) => leaf)), width);
+      for (const { index, bytes } of some) {
+        const entry = parseEntry(bytes);
+        one.read(index, isPlain(index, entry) ? entry : bytes);
+      }
+    }
+    const root = rootOf(log.entries.map(({ leaf }) => leaf));
+    expect(one.finish(70, { root, signer: "trusted" })).toEqual(audit(log));
+    expect(() => createAudit(log.origin).take(1, root)).toThrow("is next");
+    const uneven = createAudit(log.origin);
+    uneven.take(0, root);
+    expect(() => uneven.take(1, root, 2)).toThrow("is next");
   });
 
   it("is never green under an unknown signer, short, or under another root", () => {

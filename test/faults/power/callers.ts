@@ -9,7 +9,7 @@ import { deploymentOf, policyInForce } from "@spur/ledger/deployments";
 import type { Draft, JournalInfo, Recorded } from "@spur/ledger/draft";
 import type { RunningLedger } from "@spur/ledger/main";
 import type { Random } from "../random.ts";
-import type { Claim } from "./claims.ts";
+import { headIn, type Claim } from "./claims.ts";
 
 interface World {
   readonly data: string;
@@ -74,7 +74,7 @@ export class Callers {
     else if (dice < 66) await this.#ask();
     else if (dice < 74) await this.#receipt();
     else if (dice < 82) await this.#remove();
-    else if (dice < 88) await this.#ledger.publish();
+    else if (dice < 88) await this.#publish();
     else if (dice < 93) await this.#payload();
     else await this.#accessKey();
   }
@@ -160,6 +160,12 @@ export class Callers {
     tell({ removing: recs });
     await removeContents(this.#ledger.ledger, { recs, basis: "erasure-request", who: "caller" });
     tell({ removed: recs, files, bytes });
+  }
+
+  async #publish(): Promise<void> {
+    await this.#ledger.publish();
+    const published = headIn(readFileSync(join(this.#world.data, "log", "checkpoint")));
+    if (published !== undefined) this.#world.tell({ published });
   }
 
   async #payload(): Promise<void> {

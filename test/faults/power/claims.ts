@@ -11,6 +11,8 @@ export type Claim =
   | { readonly removing: readonly string[] }
   /** The removal is completed: none of these files of the keys folder, and none of these bytes (hex), may be anywhere. */
   | { readonly removed: readonly string[]; readonly files: readonly string[]; readonly bytes: readonly string[] }
+  /** The checkpoint that was published when a caller had asked for it. */
+  | { readonly published: Head }
   | { readonly keyAdded: string }
   | { readonly keyRevoked: string }
   /** A public payload that is kept, by its digest (hex). */

@@ -2,7 +2,7 @@ import { cpSync, mkdirSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { appendAll, copyPair, openCore, plainDraft, removeFolder } from "../../../packages/ledger/test/log-support.ts";
 import { random } from "../random.ts";
-import { claimsOf, NOTHING, type Told } from "./claims.ts";
+import { claimsOf, NOTHING } from "./claims.ts";
 import type { Kind } from "./luck.ts";
 import { holdAgainst } from "./outside.ts";
 import { lossesOf, pairIn, type Cut } from "./power.ts";

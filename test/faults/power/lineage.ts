@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { policyOf, startRealWitness, type RealWitness } from "../../../packages/ledger/test/witness-support.ts";
 import type { Random } from "../random.ts";
 import { claimsOf, ORIGIN, type Claim, type Told } from "./claims.ts";
-import { recordProcess, type Ended, type Recording } from "./recording.ts";
+import { killed, notByDisk, recordProcess, type Ended, type Recording } from "./recording.ts";
 import type { StepFault } from "./steps-preload.ts";
 
 /** How one process of a story runs and ends. */
@@ -106,15 +106,11 @@ function policyFile(folder: string, witnesses: readonly RealWitness[], vkey: str
 const vkeyAmong = (claims: readonly Claim[]): string | undefined =>
   claims.flatMap((claim) => ("vkey" in claim ? [claim.vkey] : []))[0];
 
-/** Codes with which a ledger may refuse when calls fail under it. */
-const BY_DISK = /^(data\/io|log\/commit-unknown|log\/not-published|log\/no-quorum|E[A-Z]+) /;
-
 /** Without a fault nothing may be refused; with one, only what a disk can be blamed for. */
-function wrongEnd({ calls = [], step, end }: Life, { code, signal, stderr }: Ended): string | undefined {
-  const killed = signal === "SIGKILL" || code === 137;
-  if (end === "close" ? code === 0 : killed) return undefined;
-  const told = `it ended with ${String(code ?? signal)}: ${stderr.trim()}`;
-  if (step === undefined && !calls.some((one) => one.includes("error="))) return told;
-  if (killed || code === 0 || code === 70 || (code === 3 && BY_DISK.test(stderr))) return undefined;
-  return `${told} (${JSON.stringify(step ?? calls)})`;
+function wrongEnd({ calls = [], step, end }: Life, ended: Ended): string | undefined {
+  const fault = step ?? calls.find((one) => one.includes("error="));
+  if (fault !== undefined) return notByDisk(ended, JSON.stringify(fault));
+  const { code, signal, stderr } = ended;
+  if (end === "close" ? code === 0 : killed(ended)) return undefined;
+  return `it ended with ${String(code ?? signal)}: ${stderr.trim()}`;
 }

@@ -15,7 +15,7 @@ import { unseal, unsealJournal } from "../../../packages/ledger/src/vault/seal.t
 import {
   allFiles, appendAll, auditEntries, auditFolder, codeOf, commitOne, NOW_MS, openCore, plainDraft, removalDraft, type Pair,
 } from "../../../packages/ledger/test/log-support.ts"; // prettier-ignore
-import type { Told } from "./claims.ts";
+import type { Head, Told } from "./claims.ts";
 
 /** What was found in folders that a crash left. */
 export interface Found {
@@ -32,8 +32,8 @@ export interface Found {
 export async function holdAgainst(pair: Pair, told: Told): Promise<Found> {
   const faults: string[] = [];
   const all = gather(told);
-  const found = { acknowledged: all.acked.size, heads: told.heads.length, faults };
-  const largest = Math.max(0, ...told.heads.map(({ size }) => size));
+  const found = { acknowledged: all.acked.size, heads: all.heads.length, faults };
+  const largest = Math.max(0, ...all.heads.map(({ size }) => size));
   // Before anything is mended: the memory that stops an older copy must be as large as any signature.
   if (largest > 0 && (readSeen(pair.keys)?.size ?? 0) < largest) faults.push(`a head of size ${largest} has left; \`seen\` does not know of it`); // prettier-ignore
   faults.push(...remains(pair, all));
@@ -49,7 +49,7 @@ export async function holdAgainst(pair: Pair, told: Told): Promise<Found> {
       faults.push("it begins another log");
       return found;
     }
-    faults.push(...entriesAndHeads(core, told, all), ...contents(core, pair, all), ...answers(core, all), ...keys(core, all));
+    faults.push(...entriesAndHeads(core, all), ...contents(core, pair, all), ...answers(core, all), ...keys(core, all));
     faults.push(...removals(core, all), ...payloads(pair, all), ...projections(core, pair));
     await goOn(core, pair, faults);
   } catch (error) {
@@ -62,16 +62,18 @@ export async function holdAgainst(pair: Pair, told: Told): Promise<Found> {
 
 type All = ReturnType<typeof gather>;
 
-function gather({ claims }: Told) {
+function gather({ claims, heads }: Told) {
   const acked = new Map<string, { index: number; leaf: string; content: string | null }>();
   const begun = new Map<string, string>();
   const [removing, removed, added, revoked, payloadDigests] = [new Set<string>(), new Set<string>(), new Set<string>(), new Set<string>(), new Set<string>()]; // prettier-ignore
   const [files, bytes]: [string[], string[]] = [[], []];
+  const published: Head[] = [];
   let vkey: string | undefined;
   for (const claim of claims) {
     if ("vkey" in claim) vkey = claim.vkey;
     else if ("acked" in claim)
       for (const [rec, index, leaf, content] of claim.acked) acked.set(rec, { index, leaf, content }); // prettier-ignore
+    else if ("published" in claim) published.push(claim.published);
     else if ("begun" in claim) begun.set(claim.begun, claim.request);
     else if ("receipt" in claim) {
       const [rec, index, leaf] = claim.receipt;
@@ -85,7 +87,19 @@ function gather({ claims }: Told) {
     else if ("keyRevoked" in claim) revoked.add(claim.keyRevoked);
     else payloadDigests.add(claim.payload);
   }
-  return { acked, begun, removing, removed, added, revoked, payloadDigests, files, bytes, vkey };
+  return {
+    acked,
+    begun,
+    removing,
+    removed,
+    added,
+    revoked,
+    payloadDigests,
+    files,
+    bytes,
+    vkey,
+    heads: [...heads, ...published],
+  };
 }
 
 /** What a completed removal promised to be nowhere: old root keys, and ciphertexts, as they lie there before anything is mended. */
@@ -98,7 +112,7 @@ function remains(pair: Pair, { files, bytes }: All): string[] {
   return faults;
 } // prettier-ignore
 
-function entriesAndHeads(core: Core, { heads }: Told, { acked }: All): string[] {
+function entriesAndHeads(core: Core, { acked, heads }: All): string[] {
   const faults: string[] = [];
   const entries = core.read(0, core.size);
   const byRec = auditEntries(entries);

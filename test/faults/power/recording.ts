@@ -34,25 +34,36 @@ export interface Ended {
   readonly stderr: string;
 }
 
-/** What a driver's environment holds: a cache of compiled code, and no way to write files that strace does not see. */
-export const driverEnv = (cache: string): NodeJS.ProcessEnv => ({
-  PATH: process.env["PATH"],
-  NODE_COMPILE_CACHE: cache,
-  UV_USE_IO_URING: "0",
-});
+export const killed = ({ code, signal }: Ended): boolean => signal === "SIGKILL" || code === 137;
 
-/** Runs the driver of a story under `before`, a command with its options; `step` fails in it. */
-export function runDriver(
-  before: readonly string[],
-  options: StoryOptions,
-  cache: string,
-  step?: StepFault,
-): Promise<Ended> {
-  const node = [process.execPath, "--no-warnings", ...(step === undefined ? [] : ["--import", PRELOAD])];
-  const args = [...before, ...node, DRIVER, JSON.stringify(options)];
-  const env = { ...driverEnv(cache), ...(step === undefined ? {} : { SPUR_STEP: JSON.stringify(step) }) };
+/** Codes with which a ledger may refuse when calls fail under it. */
+const BY_DISK = /^(data\/io|log\/commit-unknown|log\/not-published|log\/no-quorum|E[A-Z]+) /;
+
+/** What is wrong with an end under a fault of the disk: it may be killed, refuse by name, end as it must after a commit, or go on. */
+export function notByDisk(ended: Ended, fault: string): string | undefined {
+  const { code, signal, stderr } = ended;
+  if (killed(ended) || code === 0 || code === 70 || (code === 3 && BY_DISK.test(stderr))) return undefined;
+  return `under ${fault} it ended with ${String(code ?? signal)}: ${stderr.trim()}`;
+}
+
+/** What stands around the driver of a story. */
+export interface Around {
+  /** A command, with its options, that it runs under. */
+  readonly before: readonly string[];
+  /** Folder for compiled code, which makes starts quicker. */
+  readonly cache: string;
+  /** Loaded before the driver, in each of its threads. */
+  readonly preload?: string;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** Runs the driver of a story. It has no way to write files that strace does not see. */
+export function runDriver(options: StoryOptions, { before, cache, preload, env = {} }: Around): Promise<Ended> {
+  const imports = preload === undefined ? [] : ["--import", preload];
+  const args = [...before, process.execPath, "--no-warnings", ...imports, DRIVER, JSON.stringify(options)];
+  const around = { PATH: process.env["PATH"], NODE_COMPILE_CACHE: cache, UV_USE_IO_URING: "0", ...env };
   return new Promise((resolve, reject) => {
-    const child = spawn(args[0] as string, args.slice(1), { stdio: ["ignore", "pipe", "pipe"], env, timeout: 60_000, killSignal: "SIGKILL" }); // prettier-ignore
+    const child = spawn(args[0] as string, args.slice(1), { stdio: ["ignore", "pipe", "pipe"], env: around, timeout: 60_000, killSignal: "SIGKILL" }); // prettier-ignore
     let [stdout, stderr] = ["", ""];
     child.stdout.on("data", (bytes: Buffer) => (stdout += bytes.toString()));
     child.stderr.on("data", (bytes: Buffer) => (stderr = (stderr + bytes.toString()).slice(-4000)));
@@ -74,10 +85,12 @@ export async function recordProcess(
   mkdirSync(live, { recursive: true });
   const trace = join(recording.folder, `${tracesOf(recording).length}.trace`);
   return runDriver(
-    ["strace", ...straceInto(trace), ...calls],
     { ...options, data: join(live, "data"), keys: join(live, "data-keys") },
-    cache,
-    step,
+    {
+      before: ["strace", ...straceInto(trace), ...calls],
+      cache,
+      ...(step === undefined ? {} : { preload: PRELOAD, env: { SPUR_STEP: JSON.stringify(step) } }),
+    },
   );
 }
 
