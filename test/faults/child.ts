@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -49,7 +50,8 @@ export function startChild(
   ];
   const child = spawn(args[0] as string, args.slice(1), {
     stdio: ["pipe", "pipe", "pipe"],
-    env: { PATH: process.env["PATH"] },
+    // What is compiled is kept between starts: most of a start is that.
+    env: { PATH: process.env["PATH"], NODE_COMPILE_CACHE: join(tmpdir(), "spur-faults-compiled") },
   });
   child.stdin.on("error", () => undefined);
   let stderr = "";

@@ -31,6 +31,7 @@ export interface DiskRun {
   /** A start on the full disk: "answers", or the code with which it is refused. */
   readonly startWhenFull: string;
   readonly acknowledged: number;
+  readonly checkpoints: number;
   readonly checked: Checked;
 }
 
@@ -86,7 +87,14 @@ export async function diskRun(
     if ((await again.stop()) !== 0)
       throw new Error(`with room again it does not end in good order: ${(await again.ended).stderr}`);
     const checked = await check(place, roomy.vkey, told, upstream.reached);
-    return { statuses: told.statuses, endedByItself, startWhenFull, acknowledged: told.acknowledged.size, checked };
+    return {
+      statuses: told.statuses,
+      endedByItself,
+      startWhenFull,
+      acknowledged: told.acknowledged.size,
+      checkpoints: told.checkpoints.size,
+      checked,
+    };
   } finally {
     run("umount", disk);
   }

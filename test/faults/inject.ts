@@ -1,4 +1,6 @@
 import { execFileSync } from "node:child_process";
+import { mkdirSync, readFileSync } from "node:fs";
+import { dirname } from "node:path";
 import { startChild, type Place } from "./child.ts";
 import { check, rememberCheckpoint, type Checked } from "./check.ts";
 import { operatorKey } from "./kill.ts";
@@ -8,7 +10,7 @@ import type { Upstream } from "./upstream.ts";
 
 /** One fault that the kernel is made to give, at the n-th call of one thread (with "+": and at every later one). */
 export interface Fault {
-  readonly call: "fsync" | "pwrite64" | "rename" | "unlink" | "ftruncate" | "mkdir" | "openat";
+  readonly call: "fsync" | "pwrite64" | "rename" | "unlink" | "ftruncate" | "mkdir" | "openat" | "close";
   readonly what: "error=EIO" | "error=ENOSPC" | "error=EMFILE" | "signal=KILL";
   readonly when: string;
   /** Only where the call names this path, or a file that was opened by it. */
@@ -32,7 +34,8 @@ export function whyNoStrace(): string | undefined {
   }
 }
 
-export function straceFor({ call, what, when, path }: Fault): string[] {
+/** Options of strace that make a fault; `log`: where it says what it did. */
+export function straceFor({ call, what, when, path }: Fault, log = "/dev/null"): string[] {
   // Under --seccomp-bpf strace is quicker, but sends no signal (seen with 6.1).
   const only = path !== undefined ? ["-P", path] : what.startsWith("signal") ? [] : ["--seccomp-bpf"];
   return [
@@ -41,7 +44,7 @@ export function straceFor({ call, what, when, path }: Fault): string[] {
     "-qq",
     ...only,
     "-o",
-    "/dev/null",
+    log,
     "-e",
     `trace=${call}`,
     "-e",
@@ -76,6 +79,7 @@ export function faultsFor(place: Place, random: Random, count: number): Fault[] 
       call: random.pick(["fsync", "rename", "pwrite64", "unlink", "ftruncate"] as const),
       what: "signal=KILL",
     }),
+    () => ({ call: "close", what: "error=EIO", path: random.pick([place.data, place.keys, `${place.data}/log`, wal]) }),
   ];
   return Array.from({ length: count }, (_, i) => {
     const kind = (kinds[i % kinds.length] as () => Omit<Fault, "when">)();
@@ -89,6 +93,9 @@ export function faultsFor(place: Place, random: Random, count: number): Fault[] 
 
 export interface InjectRun {
   readonly faults: number;
+  /** So many of them came to be. */
+  readonly injected: number;
+  readonly checkpoints: number;
   /** How the ledger met them: refused to start, ended by itself, was killed by the fault, or went on answering. */
   readonly met: Readonly<Record<"refused" | "ended" | "killed" | "went on", number>>;
   readonly acknowledged: number;
@@ -106,9 +113,12 @@ export async function injectRun(
 ): Promise<InjectRun> {
   const told = nothingTold();
   const met = { refused: 0, ended: 0, killed: 0, "went on": 0 };
+  let injected = 0;
+  mkdirSync(dirname(place.data), { recursive: true });
   let vkey = "";
   for (const fault of faults) {
-    const child = startChild(place, upstream.url, { before: straceFor(fault) });
+    const log = `${place.data}.strace`;
+    const child = startChild(place, upstream.url, { before: straceFor(fault, log) });
     const ready = await child.ready;
     let how: keyof typeof met = "refused";
     if (ready?.url !== undefined) {
@@ -124,6 +134,7 @@ export async function injectRun(
         throw new Error(`${nameOf(fault)}: refused without a code: ${ready.message ?? ""}`);
     }
     met[how]++;
+    if (how === "killed" || readFileSync(log, "latin1").includes("(INJECTED)")) injected++;
     rememberCheckpoint(place, told);
     options.progress?.(fault, `${how}${ready?.refused === undefined ? "" : ` (${ready.refused})`}`, told);
     const plain = startChild(place, upstream.url);
@@ -137,5 +148,13 @@ export async function injectRun(
       throw new Error(`after ${nameOf(fault)} it does not end in good order: ${(await plain.ended).stderr}`);
   }
   const checked = await check(place, vkey, told, upstream.reached);
-  return { faults: faults.length, met, acknowledged: told.acknowledged.size, statuses: told.statuses, checked };
+  return {
+    faults: faults.length,
+    injected,
+    checkpoints: told.checkpoints.size,
+    met,
+    acknowledged: told.acknowledged.size,
+    statuses: told.statuses,
+    checked,
+  };
 }

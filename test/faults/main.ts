@@ -1,95 +1,99 @@
-// npm run faults [-- --count N] [-- --seed S] [-- --only kill,inject,disk,destroy,create]
-// A real ledger in a process of its own, under load, against kills, failing system calls and a full disk. Exit: 0 if nothing was lost.
-import { mkdtempSync, rmSync } from "node:fs";
+// npm run faults [-- --count N] [-- --seed S] [-- --only power,matrix,…] [-- --again NAME]
+// Real ledgers against kills, failing system calls, full disks, and power losses that take what was not synced. Exit: 0 if nothing was lost.
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { createRun } from "./create.ts";
-import { destroyRun } from "./destroy.ts";
-import { diskRun, whyNoDisk } from "./full-disk.ts";
-import { faultsFor, injectRun, nameOf, whyNoStrace } from "./inject.ts";
-import { killRun } from "./kill.ts";
+import { callsRun } from "./calls/calls.ts";
+import { KINDS, type Given, type Kind } from "./kinds.ts";
+import { matrixRun } from "./matrix/matrix.ts";
+import { powerAgain } from "./power/power.ts";
 import { random } from "./random.ts";
+import { progressLine, summary, type Tally } from "./tally.ts";
 import { startUpstream } from "./upstream.ts";
 
 const { values } = parseArgs({
   options: {
-    count: { type: "string", default: "500" },
+    count: { type: "string", default: "10000" },
     seed: { type: "string", default: String(Date.now() % 1_000_000) },
-    only: { type: "string", default: "kill,inject,disk,destroy,create" },
+    only: { type: "string", default: KINDS.map(({ name }) => name).join(",") },
+    again: { type: "string" },
   },
 });
 const seed = Number(values.seed);
 const count = Number(values.count);
-const only = values.only.split(",");
 const base = mkdtempSync(join(tmpdir(), "spur-faults-"));
-const upstream = await startUpstream(random(seed + 1));
-const place = (name: string) => ({ data: join(base, name, "data"), keys: join(base, name, "data-keys") });
-let lost = 0;
+const memory = mkdtempSync(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "spur-faults-"));
+const out = (text: string): void => void process.stdout.write(text);
 
-function tell(what: string, faults: readonly string[], text: string): void {
-  process.stdout.write(
-    `${faults.length === 0 ? "ok  " : "LOST"} ${what}: ${text}\n${faults.map((fault) => `     ${fault}\n`).join("")}`,
-  );
-  lost += faults.length;
+process.exitCode = values.again === undefined ? await all() : await again(values.again);
+
+/** Every kind that was asked for; 1 if anything was lost. */
+async function all(): Promise<0 | 1> {
+  const only = values.only.split(",");
+  const unknown = only.filter((name) => KINDS.every((kind) => kind.name !== name));
+  if (unknown.length > 0) throw new Error(`there is no ${unknown.join(", ")}; there are ${KINDS.map(({ name }) => name).join(", ")}`);
+  const kinds = KINDS.filter(({ name }) => only.includes(name));
+  const upstream = await startUpstream(random(seed + 1));
+  const tallies = new Map<string, Tally>();
+  const progress = progressLine();
+  out(`${count} faults with seed ${seed}, in ${base}\n`);
+  for (const kind of kinds) {
+    const folder = join(base, kind.name);
+    mkdirSync(folder);
+    upstream.reached.clear(); // another ledger, another story
+    const tally = await runKind(kind, { seed, count: countOf(kind, kinds, tallies), upstream, folder, memory, progress });
+    if (tally === undefined) continue;
+    tallies.set(kind.name, tally);
+    if (tally.faults.length === 0) rmSync(folder, { recursive: true, force: true });
+  }
+  await upstream.close();
+  const faults = [...tallies.values()].flatMap((tally) => tally.faults);
+  out(`\n${summary(tallies)}`);
+  rmSync(memory, { recursive: true, force: true });
+  if (faults.length === 0) rmSync(base, { recursive: true, force: true });
+  else out(`\nThe folders are kept in ${base}. All of it again: npm run faults -- --seed ${seed} --count ${count} --only ${values.only}\n`);
+  return faults.length === 0 ? 0 : 1;
+} // prettier-ignore
+
+/** What is left of the whole for the last one; one alone gets all. */
+function countOf({ share }: Kind, kinds: readonly Kind[], before: ReadonlyMap<string, Tally>): number {
+  if (kinds.length === 1) return count;
+  const done = [...before.values()].reduce((sum, { injected }) => sum + injected, 0);
+  return share === 1 ? Math.max(Math.ceil(count / 2), count - done) : Math.max(1, Math.ceil(count * share));
 }
 
-async function part(name: string, why: () => string | undefined, work: () => Promise<void>): Promise<void> {
-  if (!only.includes(name)) return;
-  const reason = why();
+async function runKind(kind: Kind, given: Given): Promise<Tally | undefined> {
+  const reason = kind.why(given);
   if (reason !== undefined) {
-    process.stdout.write(`skip ${name}: ${reason}\n`);
-    return;
+    out(`skip ${kind.name}: ${reason}\n`);
+    return undefined;
   }
-  upstream.reached.clear(); // another ledger, another story
-  try {
-    await work();
-  } catch (error) {
-    tell(name, [(error as Error).message], "stopped");
-  }
-}
+  const begun = performance.now();
+  const tally = await kind.run(given).catch((error: unknown): Tally => {
+    return { injected: 0, starts: 0, acknowledged: 0, checkpoints: 0, faults: [`stopped: ${(error as Error).stack ?? String(error)}`] };
+  });
+  if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
+  const { injected, faults, note } = tally;
+  const seconds = ((performance.now() - begun) / 1000).toFixed(0);
+  out(`${faults.length === 0 ? "ok  " : "LOST"} ${kind.name}: ${injected} × ${kind.what}${note === undefined ? "" : ` (${note})`}, ${seconds} s\n`);
+  for (const fault of faults) out(`     ${fault}\n`);
+  return tally;
+} // prettier-ignore
 
-process.stdout.write(`faults with seed ${seed}, in ${base}\n`);
-await part("create", whyNoStrace, async () => {
-  const { starts, faults } = await createRun(base, upstream, 1, (name) =>
-    process.stderr.write(`\r\x1b[K     create: ${name}`),
-  );
-  tell("create", faults, `the first start was killed at each of its ${starts - 1} syncs`);
-});
-await part("destroy", whyNoStrace, async () => {
-  const { calls, faults } = await destroyRun(1, (name) => process.stderr.write(`\r\x1b[K     destroy: ${name}`));
-  tell("destroy", faults, `killed at, and failing with EIO at, each system call of a destruction: ${calls} times`);
-});
-await part("disk", () => whyNoDisk(join(base, "disk")), async () => {
-  for (const keysToo of [false, true]) {
-    upstream.reached.clear();
-    const { statuses, endedByItself, startWhenFull, acknowledged, checked } = await diskRun(join(base, String(keysToo)), upstream, random(seed + 3), { keysToo });
-    const how = `${endedByItself ? "it ended by itself" : "it went on answering"}; started on it: ${startWhenFull}; answers ${[...statuses].map(([name, n]) => `${name} ×${n}`).join(", ")}`;
-    tell(`disk full, ${keysToo ? "with" : "without"} the keys on it`, checked.faults, `${acknowledged} acknowledged; ${how}`);
-  }
-}); // prettier-ignore
-await part("inject", whyNoStrace, async () => {
-  const faults = faultsFor(place("inject"), random(seed + 2), Math.max(13, Math.ceil(count / 5)));
-  const { met, acknowledged, checked } = await injectRun(place("inject"), upstream, random(seed + 4), faults, {
-    progress: (fault, how) => process.stderr.write(`\r\x1b[K     inject: ${nameOf(fault)}: ${how}`),
-  });
-  tell(
-    "inject",
-    checked.faults,
-    `${faults.length} failing or killing system calls; ${JSON.stringify(met)}; ${acknowledged} acknowledged, ${checked.entries} entries`,
-  );
-});
-await part("kill", () => undefined, async () => {
-  const run = await killRun(place("kill"), upstream, random(seed), count, {
-    checkEvery: 50,
-    progress: (done, told) => process.stderr.write(`\r\x1b[K     kill ${done} of ${count}: ${told.acknowledged.size} acknowledged`),
-  });
-  tell("kill", run.checked.faults, `${run.kills} kills, ${run.early} of them in the middle of a start; ${run.acknowledged} records acknowledged, ${run.ended} answers ended, ${run.cut} cut; ${run.checkpoints} checkpoints seen; ${run.checked.entries} entries`);
-}); // prettier-ignore
-await upstream.close();
-if (lost === 0) rmSync(base, { recursive: true, force: true });
-else
-  process.stdout.write(
-    `Something was lost; the folders are kept in ${base}. Again: npm run faults -- --seed ${seed}\n`,
-  );
-process.exitCode = lost === 0 ? 0 : 1;
+/** One fault once more, by the name that was printed with it. */
+async function again(name: string): Promise<0 | 1> {
+  const [kind, ...rest] = name.split(":");
+  const text = rest.join(":");
+  const again: Record<string, () => Promise<readonly string[]>> = {
+    power: () => powerAgain(text),
+    calls: async () =>
+      (await callsRun(random(seed), { count: 1, folder: join(memory, "calls"), names: [text] })).faults,
+    matrix: async () => (await matrixRun({ count: 1, seed, names: [text] })).faults,
+  };
+  const faults = (await again[kind as string]?.()) ?? [`${name} names no fault`];
+  out(faults.length === 0 ? "ok: nothing was lost\n" : faults.map((fault) => `${fault}\n`).join(""));
+  rmSync(memory, { recursive: true, force: true });
+  rmSync(base, { recursive: true, force: true });
+  return faults.length === 0 ? 0 : 1;
+}

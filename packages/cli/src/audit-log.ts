@@ -6,18 +6,15 @@ import { sha256 } from "@spur/verifier/hash";
 import { parseCheckpoint } from "@spur/verifier/note/checkpoint";
 import { parseNote } from "@spur/verifier/note/note";
 import { formatVkey } from "@spur/verifier/note/vkey";
-import { TILE_WIDTH, tileWidth } from "@spur/verifier/tlog/tile";
 import type { Trust } from "@spur/verifier/trust/trust";
-import type { BundleDigest } from "./audit-bundle.ts";
+import { readEntries, type Reading } from "./audit-read.ts";
 import { createRecTable, SEEDS } from "./audit-recs.ts";
 import { checkSigners, type Signers } from "./audit-signers.ts";
-import { openBundles, threadsFor } from "./audit-workers.ts";
 import { CliError } from "./errors.ts";
 import { openLog, type LogReader } from "./fetch-log.ts";
 import type { Exit, Io } from "./io.ts";
 import { forkProof, type LogKey } from "./misbehaviour.ts";
 import type { Progress } from "./progress.ts";
-import { readAhead } from "./read-ahead.ts";
 import { readSeen, writeSeen, type Seen } from "./seen.ts";
 import { createTreeCheck, type TreeCheck } from "./tree-check.ts";
 
@@ -118,48 +115,14 @@ export async function auditLog(
   };
 }
 
-interface Reading {
-  readonly log: LogReader;
-  readonly size: number;
-  /** The size whose root is asked for. */
-  readonly watched: number | undefined;
-  readonly threads: number | undefined;
-}
-
 /** Feeds every entry to both checks. What ends it early is told as findings: a lie as a failure, silence as not checked. */
-async function readAll(
-  { log, size, watched, threads }: Reading,
-  audit: Audit,
-  tree: TreeCheck,
-  progress: Progress,
-): Promise<AuditFinding[]> {
-  let index = 0;
-  const count = Math.ceil(size / TILE_WIDTH);
-  const source = openBundles(log, threads ?? threadsFor(count));
+async function readAll(reading: Reading, audit: Audit, tree: TreeCheck, progress: Progress): Promise<AuditFinding[]> {
   try {
-    const runs = readAhead(Math.ceil(count / source.run), source.ahead, (nth) => {
-      const first = nth * source.run;
-      const wanted = Array.from({ length: Math.min(source.run, count - first) }, (_, i) => ({
-        index: first + i,
-        width: tileWidth(0, first + i, size),
-        leaves: watched !== undefined && Math.ceil(watched / TILE_WIDTH) === first + i + 1,
-      }));
-      return source.read(wanted);
-    });
-    for await (const { digests, error } of runs) {
-      for (const bundle of digests) {
-        await tree.join(bundle);
-        addBundle(audit, index, bundle);
-        index += bundle.width;
-      }
-      progress.at(index, size);
-      if (error !== undefined) throw error;
-    }
-    await tree.end();
+    await readEntries(reading, audit, tree, progress);
     return [];
   } catch (error) {
     if (error instanceof VerifyError)
-      return [found("inclusion", "fail", error.code, `What the log serves is broken: ${error.detail}.`, size)];
+      return [found("inclusion", "fail", error.code, `What the log serves is broken: ${error.detail}.`, reading.size)];
     if (error instanceof CliError) {
       return [
         found(
@@ -167,7 +130,7 @@ async function readAll(
           "not-checked",
           error.code,
           `The log could not be read to its end: ${error.detail}.`,
-          size,
+          reading.size,
           error.hint,
         ),
       ];
@@ -175,18 +138,7 @@ async function readAll(
     throw error;
   } finally {
     progress.end();
-    await source.close();
   }
-}
-
-function addBundle(audit: Audit, first: number, { items, leaves, subtree }: BundleDigest): void {
-  if (items === undefined) {
-    for (const [i, leaf] of leaves.entries()) audit.withheld(first + i, leaf);
-    return;
-  }
-  if (subtree === undefined) for (const [i, leaf] of leaves.entries()) audit.take(first + i, leaf);
-  else audit.take(first, subtree, items.length);
-  for (const [i, item] of items.entries()) audit.read(first + i, item);
 }
 
 function checkTiles(tree: TreeCheck, size: number, whole: boolean): AuditFinding[] {

@@ -32,6 +32,7 @@ export class Core {
   /** Where records are, and their keys. */
   readonly vault: VaultReads;
   readonly accessKeys: AccessKeys;
+  readonly receiptsKeys: ReceiptsKeys;
   readonly publication: Publication;
   readonly #options: CoreOptions;
   readonly #held: Held;
@@ -41,7 +42,6 @@ export class Core {
   readonly #vault: VaultStore;
   readonly #keyring: Keyring;
   readonly #admission: Admission;
-  readonly #receiptsKeys: ReceiptsKeys;
   readonly #folder: string;
   #state: LogState;
   #serial: number;
@@ -64,7 +64,7 @@ export class Core {
     this.publication = new Publication(options, checked, this.#handle, () => this.#state, cosigning);
     this.#admission = new Admission(checked, this.publication, options.now);
     const { logKey, receiptsKeys, created, closed } = checked;
-    this.#receiptsKeys = receiptsKeys;
+    this.receiptsKeys = receiptsKeys;
     this.info = {
       origin: logKey.name,
       vkey: logKey.vkey,
@@ -99,7 +99,7 @@ export class Core {
     sweepTemporary(data);
     sweepTemporary(keys);
     endCreation(keys);
-    this.settleReceiptsKey();
+    this.receiptsKeys.settle((index) => this.read(index, 1)[0] as Uint8Array);
     // What an earlier process committed may lie in a write-ahead log whose fsync failed: it is written again, to the database, and synced.
     if (!this.#vault.truncateWal()) throw new Bug("a reader on the vault file");
     this.#handle.write(() => {
@@ -208,18 +208,6 @@ export class Core {
     const [result] = this.commit([{ kind: "append", drafts, essential: true }]);
     if (result === undefined || "refused" in result) throw result?.refused ?? new Bug("no result");
     this.#admission.closed = state;
-  }
-
-  /** Makes the key for receipts that the entry `rec` is to announce. Nothing is signed with it before {@link settleReceiptsKey}. */
-  makeReceiptsKey(rec: string): { vkey: string; publicKey: Uint8Array } {
-    this.#handle.alive();
-    const { vkey, publicKey } = this.#receiptsKeys.make(rec);
-    return { vkey, publicKey };
-  }
-
-  /** The key for receipts that was announced takes its place. */
-  settleReceiptsKey(): void {
-    this.#receiptsKeys.settle((index) => this.read(index, 1)[0] as Uint8Array);
   }
 
   #storeBeside(draft: CoreDraft, index: number): void {

@@ -1,5 +1,6 @@
 import type { Random } from "../random.ts";
-import type { Change, Luck, Version } from "./disk.ts";
+import type { Luck, Version } from "./disk.ts";
+import type { Change } from "./file.ts";
 
 /** How much of what was never synced is on the disk after a power loss. */
 export const KINDS = ["nothing", "names", "bytes", "journal", "torn", "any", "everything"] as const;

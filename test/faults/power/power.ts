@@ -79,7 +79,7 @@ export async function powerRun(random: Random, options: PowerOptions): Promise<P
         cpSync(image, next.image, { recursive: true });
       }
       const held = await holdAgainst(pairIn(image), told);
-      found.push(...held.faults.map((fault) => `${fault}; again: npm run faults -- --again ${at}:${cut.nth}:${cut.kind}:${cut.seed}`)); // prettier-ignore
+      found.push(...held.faults.map((fault) => `${fault}; again: npm run faults -- --again power:${at}:${cut.nth}:${cut.kind}:${cut.seed}`)); // prettier-ignore
       [losses, acknowledged, heads] = [losses + 1, acknowledged + held.acknowledged, heads + held.heads];
       byKind.set(cut.kind, (byKind.get(cut.kind) ?? 0) + 1);
       progress?.(losses, faults.length + found.length);

@@ -3,7 +3,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { headIn, type Claim, type Head, type Told } from "./claims.ts";
-import { Disk, FileNode, FolderNode } from "./disk.ts";
+import { Disk, FolderNode } from "./disk.ts";
+import { FileNode } from "./file.ts";
 import type { StepFault } from "./steps-preload.ts";
 import type { StoryOptions } from "./story-driver.ts";
 import { readTrace, straceInto, type Moment } from "./trace.ts";

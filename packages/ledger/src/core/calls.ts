@@ -28,9 +28,14 @@ export const CALLS = {
   closeLog: (core: Core, drafts: readonly CoreDraft[], state: Closed) => {
     core.closeLog(drafts, state);
   },
-  makeReceiptsKey: (core: Core, rec: string) => core.makeReceiptsKey(rec),
+  /** The key for receipts that the entry `rec` is to announce: nothing is signed with it before it is settled. */
+  makeReceiptsKey: (core: Core, rec: string) => {
+    const { vkey, publicKey } = core.receiptsKeys.make(rec);
+    return { vkey, publicKey };
+  },
+  /** What was announced takes its place. */
   settleReceiptsKey: (core: Core) => {
-    core.settleReceiptsKey();
+    core.receiptsKeys.settle((index) => core.read(index, 1)[0] as Uint8Array);
   },
   setMeta: (core: Core, name: string, value: string) => {
     core.setMeta(name, value);
