@@ -21,6 +21,8 @@ export interface Given {
   /** A place in memory, if there is one. */
   readonly memory: string;
   readonly progress: (text: string) => void;
+  /** What was found, as soon as it is: a long run may be broken off. */
+  readonly lost: (fault: string) => void;
 }
 
 export interface Kind {
@@ -157,10 +159,10 @@ export const KINDS: readonly Kind[] = [
     what: "power losses that take any part of what was not synced",
     share: 1,
     why: whyNoStrace,
-    async run({ folder, memory, count, seed, progress }) {
-      const run = await powerRun(random(seed), { count, perLineage: Math.min(120, Math.max(20, Math.ceil(count / 40))), folder, image: join(memory, "left"), progress: (done, faults) => {
-        progress(`power ${done} of ${count}: ${faults} faults`);
-      } });
+    async run({ folder, memory, count, seed, progress, lost }) {
+      const run = await powerRun(random(seed), { count, perLineage: Math.min(120, Math.max(20, Math.ceil(count / 40))), folder, image: join(memory, "left"), progress: (done) => {
+        progress(`power ${done} of ${count}`);
+      }, onFault: lost });
       return { injected: run.losses, starts: run.losses + run.processes, acknowledged: run.acknowledged, checkpoints: run.heads, faults: run.faults, note: `${run.lineages} recordings of ${run.processes} processes; ${[...run.byKind].map(([kind, n]) => `${kind} ${n}`).join(", ")}` };
     },
   },

@@ -42,7 +42,7 @@ async function all(): Promise<0 | 1> {
     const folder = join(base, kind.name);
     mkdirSync(folder);
     upstream.reached.clear(); // another ledger, another story
-    const tally = await runKind(kind, { seed, count: countOf(kind, kinds, tallies), upstream, folder, memory, progress });
+    const tally = await runKind(kind, { seed, count: countOf(kind, kinds, tallies), upstream, folder, memory, progress, lost: (fault) => void process.stderr.write(`lost: ${fault}\n`) });
     if (tally === undefined) continue;
     tallies.set(kind.name, tally);
     if (tally.faults.length === 0) rmSync(folder, { recursive: true, force: true });

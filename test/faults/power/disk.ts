@@ -43,6 +43,7 @@ export class FolderNode {
 
 interface Open {
   readonly node: Node;
+  readonly path: string;
   readonly appends: boolean;
   at: number;
 }
@@ -135,6 +136,11 @@ export class Disk {
     return this.#fds.has(fd);
   }
 
+  /** Under which path a descriptor of this disk was opened. */
+  pathOf(fd: number): string | undefined {
+    return this.#fds.get(fd)?.path;
+  }
+
   /** What stands at a path below the base. */
   at(path: string): Node | undefined {
     return path.split("/").reduce<Node | undefined>((node, name) => (node instanceof FolderNode ? node.at(name) : undefined), this.root); // prettier-ignore
@@ -164,7 +170,7 @@ export class Disk {
       this.#folderOf(path).set(basename(path), { nth: this.#nth++, node });
       changes = true;
     } else if (flags.includes("O_TRUNC")) changes = this.#truncate(node, 0);
-    this.#fds.set(call.result as number, { node, appends: flags.includes("O_APPEND"), at: 0 });
+    this.#fds.set(call.result as number, { node, path: absolute, appends: flags.includes("O_APPEND"), at: 0 });
     return changes;
   }
 

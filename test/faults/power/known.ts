@@ -7,6 +7,7 @@ import type { Kind } from "./luck.ts";
 import { holdAgainst } from "./outside.ts";
 import { lossesOf, pairIn, type Cut } from "./power.ts";
 import { follow, liveOf, recordProcess, type Ended, type Recording } from "./recording.ts";
+import { settle } from "./settle.ts";
 import type { StepFault } from "./steps-preload.ts";
 
 /** A way in which something was lost once: what a run meets only now and then is repeated every time. */
@@ -29,6 +30,7 @@ const killedAt =
   async (recording: Recording, cache: string): Promise<Recording> => {
     const ended = await recordProcess(recording, { ...STORY, seed: 1 }, cache, { step: { what, path, when, nth, act: "kill" } }); // prettier-ignore
     demandKilled(ended);
+    settle(recording);
     return recording;
   };
 

@@ -4,6 +4,7 @@ import { policyOf, startRealWitness, type RealWitness } from "../../../packages/
 import type { Random } from "../random.ts";
 import { claimsOf, ORIGIN, type Claim, type Told } from "./claims.ts";
 import { killed, notByDisk, recordProcess, type Ended, type Recording } from "./recording.ts";
+import { settle } from "./settle.ts";
 import type { StepFault } from "./steps-preload.ts";
 
 /** How one process of a story runs and ends. */
@@ -81,6 +82,7 @@ export async function recordLineage(folder: string, random: Random, cache: strin
       const policy = vkey === undefined ? {} : policyFile(folder, witnesses, vkey);
       const options = { seed: random.below(2 ** 31), operations, end, callers: 3, publishEvery: 0.15, ...policy };
       const ended = await recordProcess(recording, options, cache, { calls, ...(step === undefined ? {} : { step }) });
+      settle(recording);
       const wrong = wrongEnd(life, ended);
       if (wrong !== undefined) faults.push(`process ${nth} of ${folder}: ${wrong}`);
       vkey ??= vkeyAmong(claimsOf(ended.stdout));

@@ -43,7 +43,9 @@ export interface PowerOptions {
   readonly folder: string;
   /** Where what is left is written: best a place in memory. */
   readonly image: string;
-  readonly progress?: (done: number, faults: number) => void;
+  readonly progress?: (done: number) => void;
+  /** Called at once with what was lost. */
+  readonly onFault?: (fault: string) => void;
 }
 
 /** A power loss after a power loss after a power loss. */
@@ -54,7 +56,7 @@ const MAX_DEPTH = 3;
  * all that was synced is there, and any part of what was not. Each is opened and held against what the world had been told by then.
  */
 export async function powerRun(random: Random, options: PowerOptions): Promise<PowerRun> {
-  const { count, perLineage, folder, image, progress } = options;
+  const { count, perLineage, folder, image, progress, onFault } = options;
   const [byKind, faults] = [new Map<Kind, number>(), [] as string[]];
   const cache = join(folder, "cache");
   let [losses, lineages, processes, acknowledged, heads, depth] = [0, 0, 0, 0, 0, 0];
@@ -67,8 +69,13 @@ export async function powerRun(random: Random, options: PowerOptions): Promise<P
     const lineage = await recordLineage(at, random, cache, next?.told ?? NOTHING);
     depth = next === undefined ? 0 : depth + 1;
     processes += lineage.processes;
-    const found = [...lineage.faults];
-    const cuts = chooseCuts(lineage.recording, random, Math.min(perLineage, count - losses), found);
+    const before = faults.length;
+    const lost = (text: string): void => {
+      faults.push(text);
+      onFault?.(text);
+    };
+    lineage.faults.forEach(lost);
+    const cuts = chooseCuts(lineage.recording, random, Math.min(perLineage, count - losses), lost);
     const goesOn = depth < MAX_DEPTH && cuts.length > 0 && random.below(3) > 0 ? random.below(cuts.length) : -1;
     next = undefined;
     let i = 0;
@@ -79,14 +86,13 @@ export async function powerRun(random: Random, options: PowerOptions): Promise<P
         cpSync(image, next.image, { recursive: true });
       }
       const held = await holdAgainst(pairIn(image), told);
-      found.push(...held.faults.map((fault) => `${fault}; again: npm run faults -- --again power:${at}:${cut.nth}:${cut.kind}:${cut.seed}`)); // prettier-ignore
+      for (const fault of held.faults) lost(`${fault}; again: npm run faults -- --again power:${at}:${cut.nth}:${cut.kind}:${cut.seed}`);
       [losses, acknowledged, heads] = [losses + 1, acknowledged + held.acknowledged, heads + held.heads];
       byKind.set(cut.kind, (byKind.get(cut.kind) ?? 0) + 1);
-      progress?.(losses, faults.length + found.length);
+      progress?.(losses);
     }
-    faults.push(...found);
-    if (found.length === 0) rmSync(at, { recursive: true, force: true });
-    else next = undefined;
+    if (faults.length === before) rmSync(at, { recursive: true, force: true });
+    else next = undefined; // what was lost would be missed again and again
   }
   return { losses, byKind, lineages, processes, acknowledged, heads, faults };
 } // prettier-ignore
@@ -94,7 +100,7 @@ export async function powerRun(random: Random, options: PowerOptions): Promise<P
 export const pairIn = (image: string) => ({ data: join(image, "data"), keys: join(image, "data-keys") });
 
 /** Half of them anywhere, half where the world had just been told something. */
-function chooseCuts(recording: Recording, random: Random, count: number, faults: string[]): Cut[] {
+function chooseCuts(recording: Recording, random: Random, count: number, lost: (text: string) => void): Cut[] {
   const sharp: number[] = [];
   let moments = 0;
   let told = 0;
@@ -106,8 +112,8 @@ function chooseCuts(recording: Recording, random: Random, count: number, faults:
     if (claims.length + heads.length > told) sharp.push(nth);
     told = claims.length + heads.length;
   }
-  if (last === undefined) return [];
-  faults.push(...differences(last.disk.root, liveOf(recording)).map((text) => `the recorder missed something: ${text}`));
+  if (last === undefined) throw new Error(`nothing was recorded in ${recording.folder}`);
+  for (const text of differences(last.disk.root, liveOf(recording))) lost(`the recorder missed something: ${text}`);
   const cuts = Array.from({ length: count }, (_, i): Cut => {
     const nth = i % 2 === 0 || sharp.length === 0 ? random.below(moments) : random.pick(sharp) + random.below(2);
     return { nth: Math.min(nth, moments - 1), kind: KINDS[i % KINDS.length] as Kind, seed: random.below(2 ** 31) };

@@ -25,7 +25,7 @@ export interface Recording {
 /** Where a recorded ledger keeps its folders. */
 export const liveOf = ({ folder }: Recording): string => join(folder, "live");
 
-const tracesOf = ({ folder }: Recording): string[] =>
+export const tracesOf = ({ folder }: Recording): string[] =>
   readdirSync(folder).filter((name) => name.endsWith(".trace")).sort((a, b) => parseInt(a) - parseInt(b)).map((name) => join(folder, name)); // prettier-ignore
 
 export interface Ended {

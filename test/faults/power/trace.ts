@@ -28,8 +28,16 @@ export const straceInto = (file: string): string[] => [
   "-f", "-qq", "--seccomp-bpf", "-xx", "-s", "16777216", "-e", "signal=none", "-e", `trace=${RECORDED.join(",")}`, "-o", file,
 ]; // prettier-ignore
 
-/** The moments of a trace in the order in which strace saw them. */
-export function* readTrace(file: string): Generator<Moment> {
+/** A line of a trace: the whole of a call, its beginning, or its end. */
+interface Line {
+  readonly thread: string;
+  readonly call: Call;
+  readonly kind: "whole" | "begin" | "end";
+  /** Up to where the arguments end. */
+  readonly text: string;
+}
+
+function* readLines(file: string): Generator<Line> {
   const bytes = readFileSync(file);
   const open = new Map<string, Call>();
   for (let at = 0; at < bytes.length;) {
@@ -45,28 +53,45 @@ export function* readTrace(file: string): Generator<Moment> {
       open.delete(thread);
       if (call === undefined) continue;
       finish(call, text);
-      yield { when: "end", call };
+      yield { thread, call, kind: "end", text: "" };
       continue;
     }
     const paren = text.indexOf("(");
     if (paren <= 0 || !/^[a-z]/.test(text)) continue; // signals and exits
-    const unfinished = text.endsWith("<unfinished ...>");
-    const close = unfinished ? text.length - "<unfinished ...>".length : endOfArgs(text);
+    const unfinished = text.endsWith(UNFINISHED);
+    const close = unfinished ? text.length - UNFINISHED.length : endOfArgs(text);
     const call: Call = { name: text.slice(0, paren), args: parseArgs(text.slice(paren + 1, close)) };
-    yield { when: "begin", call };
     if (unfinished) open.set(thread, call);
-    else {
-      finish(call, text.slice(close));
-      yield { when: "end", call };
-    }
+    else finish(call, text.slice(close));
+    yield { thread, call, kind: unfinished ? "begin" : "whole", text: `${thread} ${text.slice(0, close)}` };
   }
 }
+
+/** The moments of a trace in the order in which strace saw them. */
+export function* readTrace(file: string): Generator<Moment> {
+  for (const { call, kind } of readLines(file)) {
+    if (kind !== "end") yield { when: "begin", call };
+    if (kind !== "begin") yield { when: "end", call };
+  }
+}
+
+/** Calls that had begun when their process was killed, and did not return; each with its text up to where the arguments end. */
+export function unreturned(file: string): { readonly call: Call; readonly text: string }[] {
+  const open = new Map<string, Line>();
+  for (const line of readLines(file)) {
+    if (line.kind !== "end") open.set(line.thread, line);
+    if (line.kind !== "begin" && line.call.result !== undefined) open.delete(line.thread);
+  }
+  return [...open.values()];
+}
+
+const UNFINISHED = " <unfinished ...>";
 
 /** `close(30)      = 0`: where the bracket is. */
 function endOfArgs(text: string): number {
   let at = text.lastIndexOf(" = ");
   while (text[at] === " ") at--;
-  return at;
+  return at; // of the bracket
 }
 
 function finish(call: Call, text: string): void {

@@ -10,9 +10,12 @@ const path = workerData as string;
 if (process.platform === "linux") setPriority(10);
 
 function open(): Projection {
+  let database: DatabaseSync | undefined;
   try {
-    return new Projection(new DatabaseSync(path));
+    database = new DatabaseSync(path);
+    return new Projection(database);
   } catch {
+    database?.close(); // by its end, whenever that came, it would take the new one's files away
     for (const suffix of ["", "-wal", "-shm"]) rmSync(path + suffix, { force: true });
     return new Projection(new DatabaseSync(path));
   }
